@@ -18,7 +18,7 @@ SECOND = 1_000_000 * MICROSECOND
 MINUTE = 60 * SECOND
 
 
-class Refused(Exception):  # noqa: N818  (it is an answer, not an error)
+class Refused(Exception):
     """The ledger's no: a stable `code` for programs, `params` for the sentence in `refusals`.
 
     `pointer` (RFC 6901) names the field of the request that the refusal is about, where one is.

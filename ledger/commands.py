@@ -1,0 +1,214 @@
+"""Everything one may ask of the ledger, and the states that its rule relies on.
+
+A command comes from the door complete: who asks, with which ids. The desk sets `at`, the instant
+that the whole batch is recorded at, just before the rule runs. `relies_on` names the rule's states
+by keys: a stream (`account:<member>`), a record (`record:<id>`), what stands under a receipt
+(`receipt:<organisation>/<receipt>`), or an actor's name (`actor:<key id>`).
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+
+from ledger.events import Capacity, Evidence, MemberRole, OrganisationKind, UnitLevel
+
+Keys = dict[str, str]
+"""A rule's parameter -> the key of its state."""
+
+
+class Command(msgspec.Struct, kw_only=True):
+    """Something asked: by whom, for which organisation, as part of which chain of facts."""
+
+    actor: str  # key id, `cli` or `jobs`
+    actor_name: str  # who that is; never enters an event
+    actor_member: str | None = None  # the member behind the key, where it names one
+    by_admin: bool = False
+    correlation_id: str
+    at: datetime = datetime.min.replace(tzinfo=UTC)  # set by the desk
+
+    def relies_on(self) -> Keys:
+        """The keys that the command alone tells."""
+        raise NotImplementedError
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        """Further keys, that the first states tell."""
+        return {}
+
+
+class AddUnit(Command, kw_only=True):
+    """Put a unit into the tree."""
+
+    code: str
+    name: str
+    level: UnitLevel
+    parent: str | None = None
+
+    def relies_on(self) -> Keys:
+        keys = {"unit": f"unit:{self.code}"}
+        if self.parent is not None:
+            keys["parent"] = f"unit:{self.parent}"
+        return keys
+
+
+class AddOrganisation(Command, kw_only=True):
+    """Register an organisation at a unit."""
+
+    code: str
+    name: str
+    kind: OrganisationKind
+    unit: str
+
+    def relies_on(self) -> Keys:
+        return {"organisation": f"organisation:{self.code}", "seat": f"unit:{self.unit}"}
+
+
+class SuspendOrganisation(Command, kw_only=True):
+    """Stop an organisation's posting."""
+
+    code: str
+    reason: str
+
+    def relies_on(self) -> Keys:
+        return {"organisation": f"organisation:{self.code}"}
+
+
+class ResumeOrganisation(Command, kw_only=True):
+    """Let a suspended organisation post again."""
+
+    code: str
+    reason: str | None = None
+
+    def relies_on(self) -> Keys:
+        return {"organisation": f"organisation:{self.code}"}
+
+
+class RegisterMember(Command, kw_only=True):
+    """Open the account of a person whom the vault knows under this id."""
+
+    member_id: str
+    organisation: str
+    roles: tuple[MemberRole, ...]
+    unit: str
+
+    def relies_on(self) -> Keys:
+        return {
+            "member": f"member:{self.member_id}",
+            "home": f"organisation:{self.organisation}",
+            "seat": f"unit:{self.unit}",
+        }
+
+
+class JoinMember(Command, kw_only=True):
+    """Make a member known to a further organisation, on the person's consent."""
+
+    member_id: str
+    organisation: str
+    consent_ref: str
+
+    def relies_on(self) -> Keys:
+        return {
+            "member": f"member:{self.member_id}",
+            "joining": f"organisation:{self.organisation}",
+        }
+
+
+class ChangeMember(Command, kw_only=True):
+    """Change roles or unit; `person` tells that the vault's fields change with it."""
+
+    member_id: str
+    organisation: str | None  # None: asked by an administrator
+    roles: tuple[MemberRole, ...] | None = None
+    unit: str | None = None
+    person: bool = False
+
+    def relies_on(self) -> Keys:
+        keys = {"member": f"member:{self.member_id}"}
+        if self.unit is not None:
+            keys["seat"] = f"unit:{self.unit}"
+        return keys
+
+
+class PostHours(Command, kw_only=True):
+    """Record one service of one person under the organisation's own receipt."""
+
+    record_id: str
+    organisation: str
+    receipt: str
+    member_id: str
+    activity: str
+    category: str
+    place: str
+    responsible: str
+    started_at: datetime
+    ended_at: datetime
+    break_minutes: int = 0
+    capacity: Capacity = "volunteer"
+    evidence: Evidence = "attested"
+    professional: bool = False
+    supervisor_id: str | None = None
+    certification_id: str | None = None
+    order_id: str | None = None
+    project_id: str | None = None
+    programme_id: str | None = None
+    redemption_id: str | None = None
+    member_pointer: str = "/member_id"  # the field that named the member
+
+    def relies_on(self) -> Keys:
+        keys = {
+            "before": f"receipt:{self.organisation}/{self.receipt}",
+            "organisation": f"organisation:{self.organisation}",
+            "member": f"member:{self.member_id}",
+            "account": f"account:{self.member_id}",
+            "place": f"unit:{self.place}",
+            "policies": "policies",
+        }
+        if self.supervisor_id is not None:
+            keys["supervisor"] = f"member:{self.supervisor_id}"
+        return keys
+
+
+class VerifyHours(Command, kw_only=True):
+    """Let a record that waits count."""
+
+    record_id: str
+    organisation: str | None  # None: asked by an administrator
+    reason: str | None = None
+
+    def relies_on(self) -> Keys:
+        return {"record": f"record:{self.record_id}", "policies": "policies"}
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        content = states["record"].content
+        if content is None:
+            return {}
+        return {"account": f"account:{content.member_id}", "poster": f"actor:{content.actor}"}
+
+
+class RejectHours(Command, kw_only=True):
+    """Say that a record that waits never counts."""
+
+    record_id: str
+    organisation: str | None  # None: asked by an administrator
+    reason: str
+
+    def relies_on(self) -> Keys:
+        return {"record": f"record:{self.record_id}"}
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        content = states["record"].content
+        return {} if content is None else {"poster": f"actor:{content.actor}"}
+
+
+class PublishPolicy(Command, kw_only=True):
+    """Give some keys of the rule book of numbers new values from a date on."""
+
+    effective_on: date
+    changes: dict[str, Any]
+    note: str | None = None
+
+    def relies_on(self) -> Keys:
+        return {"policies": "policies"}
+
+
+COMMANDS: tuple[type[Command], ...] = tuple(Command.__subclasses__())

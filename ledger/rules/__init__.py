@@ -1,0 +1,54 @@
+"""The rule book: which rule answers which command, and which state folds which stream."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ledger import commands
+from ledger.events import Event
+from ledger.policy import Policies
+from ledger.rules.members import Member, change_member, join_member, register_member
+from ledger.rules.organisations import (
+    Organisation,
+    add_organisation,
+    resume_organisation,
+    suspend_organisation,
+)
+from ledger.rules.policies import publish_policy
+from ledger.rules.service_records import Record, post_hours, reject_hours, verify_hours
+from ledger.rules.time_account import TimeAccount
+from ledger.rules.units import Unit, add_unit
+
+Rule = Callable[..., list[Event]]
+"""Pure: a command and the folded states it relies on -> facts, or Refused."""
+
+
+class State(Protocol):
+    """A stream's past, folded."""
+
+    def apply(self, event: Event, position: int) -> None:
+        """Take in the stream's next fact."""
+
+
+RULEBOOK: dict[type[commands.Command], Rule] = {
+    commands.AddUnit: add_unit,
+    commands.AddOrganisation: add_organisation,
+    commands.SuspendOrganisation: suspend_organisation,
+    commands.ResumeOrganisation: resume_organisation,
+    commands.RegisterMember: register_member,
+    commands.JoinMember: join_member,
+    commands.ChangeMember: change_member,
+    commands.PostHours: post_hours,
+    commands.VerifyHours: verify_hours,
+    commands.RejectHours: reject_hours,
+    commands.PublishPolicy: publish_policy,
+}
+
+STATES: dict[str, Callable[[], Any]] = {
+    "unit": Unit,
+    "organisation": Organisation,
+    "member": Member,
+    "account": TimeAccount,
+    "record": Record,
+    "policies": Policies,
+}
+"""The first part of a key -> the empty state that its facts are folded into."""

@@ -1,0 +1,97 @@
+"""Members: which organisations know them, in which roles, at which unit."""
+
+from ledger.commands import ChangeMember, JoinMember, RegisterMember
+from ledger.events import Event, MemberChanged, MemberJoined, MemberRegistered, MemberRole
+from ledger.rules.organisations import Organisation
+from ledger.rules.units import Unit
+from ledger.units import Refused
+
+
+class Member:
+    """One member, as far as the rules care; who it is stands in the vault alone."""
+
+    def __init__(self) -> None:
+        self.home: str | None = None
+        self.organisations: tuple[str, ...] = ()  # the home organisation first
+        self.roles: tuple[MemberRole, ...] = ()
+        self.unit = ""
+        self.position = 0
+
+    def apply(self, event: Event, position: int) -> None:
+        """Take in the next fact of this member."""
+        self.position = position
+        match event:
+            case MemberRegistered():
+                self.home = event.organisation
+                self.organisations = (event.organisation,)
+                self.roles = event.roles
+                self.unit = event.unit
+            case MemberJoined():
+                self.organisations = (*self.organisations, event.organisation)
+            case MemberChanged():
+                self.roles = event.roles or self.roles
+                self.unit = event.unit or self.unit
+
+
+def register_member(
+    command: RegisterMember, member: Member, home: Organisation, seat: Unit
+) -> list[Event]:
+    """Open the account; said again, nothing new."""
+    if member.home is not None:
+        return []
+    if home.added is None:
+        raise Refused("not_found", pointer="/organisation", what=command.organisation)
+    if seat.added is None:
+        raise Refused("not_found", pointer="/unit", what=command.unit)
+    if home.suspended:
+        raise Refused("organisation_suspended", organisation=command.organisation)
+    return [
+        MemberRegistered(
+            member_id=command.member_id,
+            organisation=command.organisation,
+            roles=command.roles,
+            unit=command.unit,
+        )
+    ]
+
+
+def join_member(command: JoinMember, member: Member, joining: Organisation) -> list[Event]:
+    """Let a further organisation post for the member; said again, nothing new."""
+    if member.home is None:
+        raise Refused("not_found", what=command.member_id)
+    if command.organisation in member.organisations:
+        return []
+    if joining.added is None:
+        raise Refused("not_found", pointer="/organisation", what=command.organisation)
+    if joining.suspended:
+        raise Refused("organisation_suspended", organisation=command.organisation)
+    return [
+        MemberJoined(
+            member_id=command.member_id,
+            organisation=command.organisation,
+            consent_ref=command.consent_ref,
+        )
+    ]
+
+
+def change_member(command: ChangeMember, member: Member, seat: Unit | None = None) -> list[Event]:
+    """Change roles, unit or the vault's fields; what is so already is nothing new."""
+    if member.home is None or command.organisation not in (None, *member.organisations):
+        raise Refused("not_found", what=command.member_id)
+    if command.organisation not in (None, member.home):
+        raise Refused("forbidden")
+    if seat is not None and seat.added is None:
+        raise Refused("not_found", pointer="/unit", what=command.unit)
+    roles = None if command.roles == member.roles else command.roles
+    unit = None if command.unit == member.unit else command.unit
+    if roles is None and unit is None and not command.person:
+        return []
+    return [
+        MemberChanged(
+            member_id=command.member_id,
+            organisation=member.home,
+            roles=roles,
+            unit=unit,
+            person=command.person or None,
+        )
+    ]

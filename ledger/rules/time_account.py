@@ -1,0 +1,66 @@
+"""The time account of one person: which time is counted already, and what stands to its name."""
+
+from bisect import bisect_left, insort
+
+from ledger.events import (
+    Event,
+    HoursSubmitted,
+    HoursVerified,
+    SubmittedHoursVerified,
+)
+from ledger.units import MINUTE, Credits, Minutes, epoch_micros, instant
+
+DAY = 24 * 60 * MINUTE
+
+Interval = tuple[int, int]
+"""Start and end, in microseconds since 1970 (UTC); the end is not in it."""
+
+
+class TimeAccount:
+    """A person's counted intervals and balances, folded from the account's stream."""
+
+    def __init__(self) -> None:
+        self.occupied: list[Interval] = []  # of verified records, in order of start
+        self.waiting: dict[str, Interval] = {}  # of submitted records
+        self.minutes = Minutes(0)
+        self.available = Credits(0)
+
+    def apply(self, event: Event, position: int) -> None:
+        """Take in the next fact of this account."""
+        match event:
+            case HoursVerified():
+                self._count(interval(event.started_at, event.ended_at), event)
+            case HoursSubmitted():
+                self.waiting[event.record_id] = interval(event.started_at, event.ended_at)
+            case SubmittedHoursVerified():
+                self._count(self.waiting.pop(event.record_id), event)
+            case _:
+                self.waiting.pop(getattr(event, "record_id", ""), None)
+
+    def _count(self, span: Interval, event: HoursVerified | SubmittedHoursVerified) -> None:
+        insort(self.occupied, span)
+        self.minutes = Minutes(self.minutes + event.minutes)
+        self.available = Credits(self.available + event.credits)
+
+    def unoccupied_micros(self, span: Interval) -> int:
+        """How much of a span no verified record occupies yet.
+
+        A record lasts at most 24 hours, so only those that start from a day before on can reach in.
+        """
+        start, end = span
+        first = bisect_left(self.occupied, (start - DAY, 0))
+        free, reached = 0, start
+        for index in range(first, len(self.occupied)):
+            other_start, other_end = self.occupied[index]
+            if other_start >= end:
+                break
+            if other_start > reached:
+                free += other_start - reached
+            if other_end > reached:
+                reached = other_end
+        return free + max(0, end - reached)
+
+
+def interval(started_at: str, ended_at: str) -> Interval:
+    """The interval between two instants as events spell them."""
+    return epoch_micros(instant(started_at)), epoch_micros(instant(ended_at))

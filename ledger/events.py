@@ -112,13 +112,18 @@ class MemberChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
 # --- service records -----------------------------------------------------------------------------
 
 
-class PostedContent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """What an organisation said of one service: one person, one interval, one activity."""
+class RecordEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A fact about one service record, in the account of the person who served."""
 
     stream_prefix, stream_key = "account", "member_id"
     record_id: str
     member_id: str
     organisation: str
+
+
+class PostedContent(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """What an organisation said of one service: one person, one interval, one activity."""
+
     receipt: str
     activity: str
     category: str
@@ -162,13 +167,9 @@ class HoursVerified(PostedContent, frozen=True, kw_only=True, omit_defaults=True
     points: int | None = None
 
 
-class SubmittedHoursVerified(Event, frozen=True, kw_only=True, omit_defaults=True):
+class SubmittedHoursVerified(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
     """A record that waited counts now, with what it came to; its content stands as submitted."""
 
-    stream_prefix, stream_key = "account", "member_id"
-    record_id: str
-    member_id: str
-    organisation: str
     served_on: str
     minutes: int
     overlap_minutes: int
@@ -184,13 +185,9 @@ class SubmittedHoursVerified(Event, frozen=True, kw_only=True, omit_defaults=Tru
     reason: str | None = None
 
 
-class HoursRejected(Event, frozen=True, kw_only=True, omit_defaults=True):
+class HoursRejected(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
     """A record that waited never counts; its receipt stays bound."""
 
-    stream_prefix, stream_key = "account", "member_id"
-    record_id: str
-    member_id: str
-    organisation: str
     served_on: str
     reason: str
 

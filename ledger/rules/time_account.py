@@ -1,6 +1,7 @@
 """The time account of one person: which time is counted already, and what stands to its name."""
 
-from bisect import bisect_left, insort
+from array import array
+from bisect import bisect_left
 
 from ledger.events import (
     Event,
@@ -20,7 +21,9 @@ class TimeAccount:
     """A person's counted intervals and balances, folded from the account's stream."""
 
     def __init__(self) -> None:
-        self.occupied: list[Interval] = []  # of verified records, in order of start
+        # the intervals of verified records, in order of start: 16 bytes each, for decades
+        self.starts = array("q")
+        self.ends = array("q")
         self.waiting: dict[str, Interval] = {}  # of submitted records
         self.minutes = Minutes(0)
         self.available = Credits(0)
@@ -38,7 +41,10 @@ class TimeAccount:
                 self.waiting.pop(getattr(event, "record_id", ""), None)
 
     def _count(self, span: Interval, event: HoursVerified | SubmittedHoursVerified) -> None:
-        insort(self.occupied, span)
+        start, end = span
+        place = bisect_left(self.starts, start)
+        self.starts.insert(place, start)
+        self.ends.insert(place, end)
         self.minutes = Minutes(self.minutes + event.minutes)
         self.available = Credits(self.available + event.credits)
 
@@ -48,10 +54,9 @@ class TimeAccount:
         A record lasts at most 24 hours, so only those that start from a day before on can reach in.
         """
         start, end = span
-        first = bisect_left(self.occupied, (start - DAY, 0))
         free, reached = 0, start
-        for index in range(first, len(self.occupied)):
-            other_start, other_end = self.occupied[index]
+        for index in range(bisect_left(self.starts, start - DAY), len(self.starts)):
+            other_start, other_end = self.starts[index], self.ends[index]
             if other_start >= end:
                 break
             if other_start > reached:

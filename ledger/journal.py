@@ -1,0 +1,143 @@
+"""The journal: facts <-> bytes, streams, entries, and the indexes that are derived from them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, select
+
+from ledger import store
+from ledger.events import EVENT_TYPES, Entry, Event, PostedContent, RecordEvent, decode
+
+PAGE = 5_000
+"""Entries read at a time where many are read."""
+
+CHUNK = 500
+"""Keys in one look-up, well below the engines' limits on parameters."""
+
+
+class Foreign(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """What an entry of a type that is not ours holds, as far as we read it: nothing."""
+
+    stream_prefix, stream_key = "foreign", ""
+
+
+FOREIGN = Foreign()
+
+
+class IndexRows(NamedTuple):
+    """What the derived tables hold for some entries."""
+
+    receipts: list[tuple[str, str, bytes]]  # organisation, receipt, record
+    record_entries: list[tuple[bytes, int]]  # record, position
+
+
+def to_entry(row: store.Row) -> Entry:
+    """The fact that a row holds."""
+    position, stream, version, type_name, data, _ = row
+    event = decode(type_name, data) if type_name in EVENT_TYPES else FOREIGN
+    return Entry(position, stream, version, type_name, event)
+
+
+def index_rows(entries: Iterable[Entry]) -> IndexRows:
+    """What the derived tables must hold for these entries."""
+    receipts: list[tuple[str, str, bytes]] = []
+    record_entries: list[tuple[bytes, int]] = []
+    for entry in entries:
+        event = entry.event
+        if not isinstance(event, RecordEvent):
+            continue
+        record = UUID(event.record_id).bytes
+        record_entries.append((record, entry.position))
+        if isinstance(event, PostedContent):
+            receipts.append((event.organisation, event.receipt, record))
+    return IndexRows(receipts, record_entries)
+
+
+def index(connection: Connection, entries: Iterable[Entry]) -> None:
+    """Write the derived rows of entries that were just appended."""
+    rows = index_rows(entries)
+    store.insert_many(connection, store.receipts, rows.receipts)
+    store.insert_many(connection, store.record_entries, rows.record_entries)
+
+
+def entries_after(
+    connection: Connection, after: int, limit: int = PAGE, until: int | None = None
+) -> list[Entry]:
+    """The next entries behind a position, oldest first."""
+    return [to_entry(row) for row in store.read(connection, after, limit, until)]
+
+
+def all_entries(
+    connection: Connection, after: int = 0, until: int | None = None
+) -> Iterator[list[Entry]]:
+    """Every entry behind a position, a page at a time."""
+    while page := entries_after(connection, after, PAGE, until):
+        yield page
+        after = page[-1].position
+
+
+def streams(connection: Connection, names: Iterable[str]) -> dict[str, list[Entry]]:
+    """The whole past of some streams; a stream without a past is left out."""
+    found: dict[str, list[Entry]] = {}
+    for chunk in _chunks(sorted(names)):
+        for row in store.read_streams(connection, chunk):
+            found.setdefault(row[1], []).append(to_entry(row))
+    return found
+
+
+def record(connection: Connection, record_id: str) -> list[Entry]:
+    """Every entry about one service record, oldest first."""
+    positions = [
+        row.position
+        for row in connection.execute(_RECORD_POSITIONS, {"record_id": UUID(record_id).bytes})
+    ]
+    return [to_entry(row) for row in store.read_positions(connection, positions)]
+
+
+def records_under(
+    connection: Connection, receipts: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """The record that stands under each (organisation, receipt); unknown ones are left out."""
+    by_organisation: dict[str, set[str]] = {}
+    for organisation, receipt in receipts:
+        by_organisation.setdefault(organisation, set()).add(receipt)
+    found: dict[tuple[str, str], str] = {}
+    for organisation, numbers in by_organisation.items():
+        for chunk in _chunks(sorted(numbers)):
+            rows = connection.execute(_STANDING, {"organisation": organisation, "receipts": chunk})
+            for receipt, record_id in rows:
+                found[organisation, receipt] = str(UUID(bytes=bytes(record_id)))
+    return found
+
+
+def position_at(connection: Connection, recorded_until: str) -> int:
+    """The last position recorded at or before an instant (`recorded_text`); 0 before the first.
+
+    `recorded_at` never decreases, so twenty look-ups find it among a million.
+    """
+    low, high = 0, store.last_position(connection)
+    while low < high:
+        middle = (low + high + 1) // 2
+        (row,) = store.read_positions(connection, [middle])
+        if to_entry(row).event.recorded_at <= recorded_until:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _chunks(keys: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(keys), CHUNK):
+        yield list(keys[start : start + CHUNK])
+
+
+_STANDING = select(store.receipts.c.receipt, store.receipts.c.record_id).where(
+    store.receipts.c.organisation == bindparam("organisation"),
+    store.receipts.c.receipt.in_(bindparam("receipts", expanding=True)),
+)
+_RECORD_POSITIONS = (
+    select(store.record_entries.c.position)
+    .where(store.record_entries.c.record_id == bindparam("record_id"))
+    .order_by(store.record_entries.c.position)
+)

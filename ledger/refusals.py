@@ -1,0 +1,182 @@
+"""What every no says, in Chinese and English: title and sentence by code.
+
+The sentence's places are the params of `Refused` (or of the problem at the door). A param that is
+itself a word of ours (a state, a unit's level) is given in both languages by WORDS.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from ledger.units import Refused
+
+Language = Literal["zh", "en"]
+
+
+class Refusal(NamedTuple):
+    """Title and sentence of one code, in Chinese and English."""
+
+    title_zh: str
+    title_en: str
+    detail_zh: str
+    detail_en: str
+
+
+# fmt: off
+REFUSALS: dict[str, Refusal] = {
+    # -- by rule: what clock, policy or history says
+    "receipt_reused": Refusal(
+        "凭证号已用于其他内容", "Receipt used for other content",
+        "凭证号 {receipt} 已登记过内容不同的记录。", "Receipt {receipt} already stands for a record with other content."),
+    "overlapping_service": Refusal(
+        "服务时间重复", "Service time counted already",
+        "这段时间已经全部计入该成员的服务时长。", "All of this time is counted for this member already."),
+    "service_in_the_future": Refusal(
+        "服务尚未结束", "Service not over yet",
+        "服务结束于 {ended_at}，现在是 {now}。", "The service ends at {ended_at}; it is {now} now."),
+    "too_old": Refusal(
+        "超过补录期限", "Too old to be recorded",
+        "服务日期 {served_on} 早于可补录的最早日期 {oldest}。",
+        "The service date {served_on} lies before {oldest}, the earliest that may still be recorded."),
+    "organisation_suspended": Refusal(
+        "组织已暂停", "Organisation suspended",
+        "组织 {organisation} 已暂停，不能登记。", "Organisation {organisation} is suspended and may not post."),
+    "second_person_needed": Refusal(
+        "需要另一人确认", "A second person is needed",
+        "提交人不能自己确认，请由另一位经办人办理。", "Who submitted it may not decide on it; another actor must."),
+    "own_hours": Refusal(
+        "不能确认自己的时长", "One's own hours",
+        "不能确认或驳回自己的服务记录。", "Nobody verifies or rejects their own hours."),
+    "wrong_state": Refusal(
+        "当前状态不允许此操作", "Not possible in this state",
+        "当前状态为“{before}”，不能变为“{after}”。", "It is {before} and cannot become {after}."),
+    "code_taken": Refusal(
+        "代码已被使用", "Code taken",
+        "代码 {what} 已被使用。", "The code {what} is in use already."),
+    "wrong_level": Refusal(
+        "层级不符", "Level does not fit",
+        "{level} 不能设在 {parent} 之下。", "A {level} cannot stand below a {parent}."),
+    "consent_needed": Refusal(
+        "需要本人同意", "Consent needed",
+        "此证件已在平台登记；加入须提供本人同意的编号 consent_ref。",
+        "This document is known already; joining needs the person's consent (consent_ref)."),
+    "person_known_otherwise": Refusal(
+        "编号与证件不一致", "Reference and document disagree",
+        "external_ref 与证件号码指向不同的成员。", "The external_ref and the document belong to different members."),
+    # -- by request: what the request alone shows
+    "invalid": Refusal(
+        "请求内容有误", "Invalid request",
+        "请求中有 {count} 处错误，见 errors。", "The request has {count} error(s); see errors."),
+    "invalid_policy": Refusal(
+        "政策内容有误", "Invalid policy",
+        "政策的取值不符合要求：{problem}。", "A value does not fit its policy key: {problem}."),
+    "personal_data_in_text": Refusal(
+        "文本含个人信息", "Personal data in text",
+        "文本中含有手机号或身份证号，不能写入账本。", "A text holds a mobile or resident id number; it may not enter the ledger."),
+    "not_found": Refusal(
+        "未找到", "Not found",
+        "未找到，或您无权查看。", "There is no such thing, or not for you to see."),
+    "malformed_json": Refusal(
+        "JSON 格式错误", "Malformed JSON",
+        "请求体不是有效的 JSON（最多 32 层）。", "The body is not valid JSON (at most 32 levels deep)."),
+    "bad_encoding": Refusal(
+        "编码错误", "Bad encoding",
+        "无法识别内容的字符编码。", "The content's character encoding cannot be read."),
+    "unreadable_sheet": Refusal(
+        "无法读取表格", "Unreadable sheet",
+        "文件不是可读取的 CSV 或 XLSX 表格。", "The file is not a CSV or XLSX sheet that can be read."),
+    "unauthenticated": Refusal(
+        "未通过身份验证", "Not authenticated",
+        "密钥缺失、无效、过期或已撤销。", "The key is missing, unknown, expired or revoked."),
+    "forbidden": Refusal(
+        "无权操作", "Forbidden",
+        "此角色不能执行该操作。", "This role may not do that."),
+    "method_not_allowed": Refusal(
+        "不支持的方法", "Method not allowed",
+        "此地址不支持该方法。", "This address does not take that method."),
+    "idempotency_key_reused": Refusal(
+        "幂等键已用于其他请求", "Idempotency key reused",
+        "此 Idempotency-Key 已用于另一个请求。", "This Idempotency-Key was used for another request."),
+    "idempotency_key_in_flight": Refusal(
+        "相同请求正在处理", "Same request in flight",
+        "带有此 Idempotency-Key 的请求仍在处理，请稍后再试。", "The request with this Idempotency-Key is still running; try again."),
+    "batch_refused": Refusal(
+        "整批未登记", "Batch refused",
+        "批次中有 {refused} 条有误，全部未登记，见 results。", "{refused} item(s) are refused, so nothing was recorded; see results."),
+    "stale": Refusal(
+        "内容已变化", "Stale",
+        "内容已被更改，请重新读取。", "It has changed meanwhile; read it again."),
+    "too_large": Refusal(
+        "内容过大", "Too large",
+        "内容超过 {limit} 的上限。", "The content is over the limit of {limit}."),
+    "unsupported_media_type": Refusal(
+        "不支持的内容类型", "Unsupported media type",
+        "此地址不接受该 Content-Type 或 Content-Encoding。", "This address does not take that Content-Type or Content-Encoding."),
+    "busy": Refusal(
+        "系统繁忙", "Busy",
+        "系统繁忙，请稍后重试。", "The ledger is busy; try again soon."),
+    "view_behind": Refusal(
+        "视图尚未更新", "View behind",
+        "视图读到位置 {position}，尚未到达所要求的位置。", "The view has read to position {position}, not yet to the one asked for."),
+    "internal": Refusal(
+        "内部错误", "Internal error",
+        "出现意外错误，请凭请求编号联系管理员。", "Something unexpected went wrong; tell the administrator the request id."),
+    # -- of one field, inside `errors`
+    "missing": Refusal("缺少字段", "Missing", "缺少必填字段。", "The field is required."),
+    "unknown_field": Refusal("未知字段", "Unknown field", "没有这个字段。", "There is no such field."),
+    "unknown_parameter": Refusal("未知参数", "Unknown parameter", "没有这个查询参数。", "There is no such query parameter."),
+    "unknown_column": Refusal("未知列", "Unknown column", "没有名为 {column} 的列。", "There is no column named {column}."),
+    "wrong_type": Refusal("类型错误", "Wrong type", "应为 {expected}。", "Expected {expected}."),
+    "wrong_value": Refusal("取值错误", "Wrong value", "取值不符合要求：{expected}。", "The value does not fit: {expected}."),
+    "not_an_instant": Refusal(
+        "时间格式错误", "Not an instant", "应为带时区偏移的 RFC 3339 时间，例如 2026-03-06T14:00:00+08:00。",
+        "Expected an RFC 3339 instant with an offset, such as 2026-03-06T14:00:00+08:00."),
+    "not_a_date": Refusal("日期格式错误", "Not a date", "应为 ISO 8601 日期，例如 2026-03-06。", "Expected an ISO 8601 date, such as 2026-03-06."),
+    "ends_before_start": Refusal("结束不晚于开始", "Ends before it starts", "结束时间必须晚于开始时间。", "The end must come after the start."),
+    "longer_than_a_day": Refusal("超过24小时", "Longer than a day", "一次服务不能超过24小时。", "One service cannot last more than 24 hours."),
+    "break_too_long": Refusal("休息过长", "Break too long", "休息时间必须短于服务时间。", "The break must be shorter than the service."),
+    "less_than_a_minute": Refusal("不足一分钟", "Less than a minute", "扣除休息后不足一分钟。", "Less than a minute is left after the break."),
+    "one_of_two": Refusal("二者取一", "One of two", "必须且只能给出 {first} 与 {second} 之一。", "Give {first} or {second}, and only one of them."),
+}
+# fmt: on
+
+WORDS: dict[str, tuple[str, str]] = {
+    "submitted": ("待确认", "submitted"),
+    "verified": ("已确认", "verified"),
+    "rejected": ("已驳回", "rejected"),
+    "suspended": ("已暂停", "suspended"),
+    "active": ("正常", "active"),
+    "district": ("区", "district"),
+    "street": ("镇街", "street"),
+    "community": ("社区", "community"),
+    "unknown_key": ("没有这个键", "there is no such key"),
+    "whole_number_expected": ("应为整数", "a whole number is expected"),
+    "out_of_range": ("超出范围", "out of range"),
+    "not_one_of_the_allowed": ("不在可选值之内", "not one of the allowed values"),
+    "unknown_zone": ("没有这个时区", "there is no such time zone"),
+    "object_expected": ("应为对象", "an object is expected"),
+    "list_expected": ("应为列表", "a list is expected"),
+    "date_expected": ("应为日期", "a date is expected"),
+}
+
+
+def title(code: str, language: Language) -> str:
+    """The short name of a no."""
+    refusal = REFUSALS[code]
+    return refusal.title_zh if language == "zh" else refusal.title_en
+
+
+def detail(code: str, language: Language, params: Mapping[str, object] | None = None) -> str:
+    """The sentence of a no, with its params in place."""
+    refusal = REFUSALS[code]
+    sentence = refusal.detail_zh if language == "zh" else refusal.detail_en
+    place = 0 if language == "zh" else 1
+    if not params:
+        return sentence
+    return sentence.format_map(
+        {name: WORDS[str(v)][place] if str(v) in WORDS else v for name, v in params.items()}
+    )
+
+
+def said(refused: Refused, language: Language) -> str:
+    """A refusal's sentence, for people."""
+    return detail(refused.code, language, refused.params)

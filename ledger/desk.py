@@ -297,16 +297,21 @@ class Committer:
                 batch.connection,
                 store.answers,
                 [
-                    (once.scope, once.key, once.fingerprint, answer.status, answer.body, batch.recorded_at)
+                    (
+                        once.scope,
+                        once.key,
+                        once.fingerprint,
+                        answer.status,
+                        answer.body,
+                        batch.recorded_at,
+                    )
                     for once, answer in batch.answers.values()
                 ],
             )
         if monotonic() > self._prune_after:
             self._prune_after = monotonic() + PRUNE_SECONDS
             oldest = recorded_text(batch.at - ANSWERS_KEPT)
-            batch.connection.execute(
-                delete(store.answers).where(store.answers.c.kept_at < oldest)
-            )
+            batch.connection.execute(delete(store.answers).where(store.answers.c.kept_at < oldest))
         if batch.entries:
             self._store.poke(batch.connection)
         return leaves

@@ -44,9 +44,7 @@ def add_organisation(
     ]
 
 
-def suspend_organisation(
-    command: SuspendOrganisation, organisation: Organisation
-) -> list[Event]:
+def suspend_organisation(command: SuspendOrganisation, organisation: Organisation) -> list[Event]:
     """Stop an organisation's posting."""
     if organisation.added is None:
         raise Refused("not_found", what=command.code)
@@ -55,9 +53,7 @@ def suspend_organisation(
     return [OrganisationSuspended(code=command.code, reason=command.reason)]
 
 
-def resume_organisation(
-    command: ResumeOrganisation, organisation: Organisation
-) -> list[Event]:
+def resume_organisation(command: ResumeOrganisation, organisation: Organisation) -> list[Event]:
     """Let a suspended organisation post again."""
     if organisation.added is None:
         raise Refused("not_found", what=command.code)

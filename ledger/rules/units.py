@@ -29,7 +29,5 @@ def add_unit(command: AddUnit, unit: Unit, parent: Unit | None = None) -> list[E
         if DEPTH[parent.added.level] >= DEPTH[command.level]:
             raise Refused("wrong_level", level=command.level, parent=parent.added.level)
     return [
-        UnitAdded(
-            code=command.code, name=command.name, level=command.level, parent=command.parent
-        )
+        UnitAdded(code=command.code, name=command.name, level=command.level, parent=command.parent)
     ]

@@ -215,7 +215,7 @@ _DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items(
 
 
 def encode(event: Event) -> bytes:
-    """The event's one spelling: JSON with sorted keys, UTF-8, no white space, what is unset left out."""
+    """The event's one spelling: sorted keys, UTF-8, no white space, what is unset left out."""
     return orjson.dumps(msgspec.to_builtins(event), option=orjson.OPT_SORT_KEYS)
 
 

@@ -97,7 +97,7 @@ class Policies:
         return values
 
     def zone(self, recorded_at: datetime) -> ZoneInfo:
-        """The zone in force at an instant: that of its UTC date, so that finding it needs no zone."""
+        """The zone in force at an instant: that of its UTC date, which is known without it."""
         day = recorded_at.astimezone(UTC).date()
         zone = self._zones.get(day)
         if zone is None:

@@ -29,6 +29,10 @@ NOT_KNOWN_YET = ("certification_id", "order_id", "project_id", "programme_id", "
 """References to things that this ledger does not hold: none of them can be found."""
 
 
+NO_ACCOUNT = TimeAccount()
+"""Stands for the account of a record that does not exist, which no rule comes to read."""
+
+
 class Content(TypedDict):
     """The fields of an event that say what was posted."""
 
@@ -171,7 +175,7 @@ def verify_hours(
     command: VerifyHours,
     record: Record,
     policies: Policies,
-    account: TimeAccount | None = None,
+    account: TimeAccount = NO_ACCOUNT,
     poster: str = "",
 ) -> list[Event]:
     """Let a record count: counted now, by the policy of its service date."""
@@ -180,7 +184,6 @@ def verify_hours(
         raise Refused("own_hours")
     if command.actor_name == poster:
         raise Refused("second_person_needed")
-    assert account is not None  # a record that stands has an account
     recorded_at = instant(content.recorded_at)
     when_recorded = policies.on(recorded_at.astimezone(policies.zone(recorded_at)).date())
     figures = _figures(

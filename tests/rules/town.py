@@ -1,4 +1,4 @@
-"""A town without a store: commands through their rules, facts folded in memory, for given / when / then."""
+"""A town without a store: rules and states in memory, for given / when / then."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -106,10 +106,10 @@ def field(organisations: Iterable[str] = ("org-a", "org-b")) -> list[Command]:
         commands.AddUnit(**STAMP, code="west", name="西海岸", level="district"),
         commands.AddUnit(**STAMP, code="lake", name="湖街", level="street", parent="west"),
     ]
-    for code in organisations:
-        asked.append(
-            commands.AddOrganisation(**STAMP, code=code, name=code, kind="volunteer", unit="lake")
-        )
+    asked.extend(
+        commands.AddOrganisation(**STAMP, code=code, name=code, kind="volunteer", unit="lake")
+        for code in organisations
+    )
     for member in (ZHANG, LI):
         asked.append(
             commands.RegisterMember(

@@ -9,9 +9,7 @@ from ledger.events import (
     HoursVerified,
     SubmittedHoursVerified,
 )
-from ledger.units import MINUTE, Credits, Minutes, epoch_micros, instant
-
-DAY = 24 * 60 * MINUTE
+from ledger.units import Credits, Minutes, epoch_micros, instant
 
 Interval = tuple[int, int]
 """Start and end, in microseconds since 1970 (UTC); the end is not in it."""
@@ -24,6 +22,7 @@ class TimeAccount:
         # the intervals of verified records, in order of start: 16 bytes each, for decades
         self.starts = array("q")
         self.ends = array("q")
+        self.longest = 0  # the length of the longest of them
         self.waiting: dict[str, Interval] = {}  # of submitted records
         self.minutes = Minutes(0)
         self.available = Credits(0)
@@ -45,17 +44,18 @@ class TimeAccount:
         place = bisect_left(self.starts, start)
         self.starts.insert(place, start)
         self.ends.insert(place, end)
+        self.longest = max(self.longest, end - start)
         self.minutes = Minutes(self.minutes + event.minutes)
         self.available = Credits(self.available + event.credits)
 
     def unoccupied_micros(self, span: Interval) -> int:
         """How much of a span no verified record occupies yet.
 
-        A record lasts at most 24 hours, so only those that start from a day before on can reach in.
+        Only those that start no earlier than the longest one lasts before it can reach in.
         """
         start, end = span
         free, reached = 0, start
-        for index in range(bisect_left(self.starts, start - DAY), len(self.starts)):
+        for index in range(bisect_left(self.starts, start - self.longest), len(self.starts)):
             other_start, other_end = self.starts[index], self.ends[index]
             if other_start >= end:
                 break

@@ -1,0 +1,469 @@
+"""Personal data: who a member is, sealed under a key of their own, and erasable without a trace.
+
+The vault shares no transaction with the journal. A new member's row stands here first, `pending`
+and found by nobody who posts; then `MemberRegistered` enters the journal; then the row is
+`active`. Whoever repeats the same `external_ref` meets the pending row and finishes it, under the
+same member id; `pending` and `everyone` show `doctor` what was left behind. Another organisation's
+reference is added after its `MemberJoined`, so that no reference leads to a member whom the
+organisation has not joined.
+
+Rows hold ids, ciphertext and keyed digests, nothing that can be read without the vault key
+(`sealing` says how). Every method may be called from any thread.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal, NamedTuple, TypeVar
+
+import orjson
+from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ledger.personal_data import DEFAULT_DOCUMENT_KIND, PERSON_FIELDS, Person, normalise
+from ledger.remembered import Remembered
+from ledger.sealing import PersonKey, Sealing
+from ledger.units import recorded_text
+from ledger.vault_tables import FORMAT, fields, lookups, metadata, people, vault
+
+__all__ = ["Held", "Known", "Newcomer", "Person", "Vault", "WrongVaultKey", "metadata"]
+
+LookupKind = Literal["external_ref", "document"]
+Status = Literal["pending", "active", "erased"]
+
+_Item = TypeVar("_Item")
+_ASKED_AT_ONCE = 500  # digests in one query; SQLite takes 32 766 parameters, plans stay small
+
+
+class WrongVaultKey(Exception):
+    """The vault was made under another key."""
+
+
+class Known(NamedTuple):
+    """Whose a reference or document is."""
+
+    member_id: str
+    status: Status
+    home_organisation: str
+    created_at: str
+    by: LookupKind | None = None  # what led to them; None: asked for by id, or begun just now
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """Someone an organisation registers, with the id they get unless they are known already."""
+
+    member_id: str
+    external_ref: str | None = field(default=None, repr=False)
+    person: Person = field(default_factory=Person)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """All that is held about one member."""
+
+    known: Known
+    person: Person
+    external_refs: dict[str, list[str]] = field(repr=False)  # by organisation
+
+
+class _Lookup(NamedTuple):
+    kind: LookupKind
+    scope: str
+    digest: bytes
+
+
+class Vault:
+    """The personal data behind one vault key. The tables exist; a new vault takes the key."""
+
+    def __init__(
+        self, engine: Engine, vault_key: bytes, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine = engine
+        self._sealing = Sealing(vault_key)
+        self._remembered = Remembered(clock, self._count_erasures)
+        self._take_or_check_key()
+
+    # --- from a newcomer to a member -----------------------------------------------------------
+
+    def begin(self, organisation: str, newcomers: Sequence[Newcomer], at: datetime) -> list[Known]:
+        """Write a pending row for everyone who is new, in one commit; say of each who they are.
+
+        An answer with the newcomer's own `member_id` is a row begun now. Any other is somebody
+        known before (or earlier in `newcomers`) by this reference, or else by this document; of
+        them nothing is changed.
+        """
+        created_at = recorded_text(at)
+        asked = [(newcomer, *self._spell(organisation, newcomer)) for newcomer in newcomers]
+        answers: list[Known] = []
+        people_rows: list[dict[str, object]] = []
+        field_rows: list[dict[str, object]] = []
+        lookup_rows: list[dict[str, object]] = []
+        with self._writing() as db:
+            known = _known_by(db, [lookup for *_, wanted in asked for lookup in wanted])
+            for newcomer, sealable, wanted in asked:
+                if there := _first(known, wanted):
+                    answers.append(there)
+                    continue
+                wrapped, key = self._sealing.new_person_key(newcomer.member_id)
+                begun = Known(newcomer.member_id, "pending", organisation, created_at)
+                answers.append(begun)
+                people_rows.append(
+                    {
+                        "member_id": begun.member_id,
+                        "status": begun.status,
+                        "home_organisation": organisation,
+                        "wrapped_key": wrapped,
+                        "created_at": created_at,
+                    }
+                )
+                field_rows += _sealed_rows(begun.member_id, key, sealable)
+                lookup_rows += [_lookup_row(begun.member_id, lookup) for lookup in wanted]
+                known.update(dict.fromkeys(wanted, begun))
+            for table, rows in (
+                (people, people_rows),
+                (fields, field_rows),
+                (lookups, lookup_rows),
+            ):
+                if rows:
+                    db.execute(insert(table), rows)
+        return answers
+
+    def who_is(self, organisation: str, newcomers: Sequence[Newcomer]) -> list[Known | None]:
+        """What `begin` would find each to be; None: new. Writes nothing."""
+        wanted = [self._spell(organisation, newcomer)[1] for newcomer in newcomers]
+        with self._engine.connect() as db:
+            known = _known_by(db, [lookup for each in wanted for lookup in each])
+        return [_first(known, each) for each in wanted]
+
+    def activate(self, member_ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are active now: their `MemberRegistered` is in the journal."""
+        ids = list(member_ids)
+        active: set[str] = set()
+        with self._writing() as db:
+            for some in _slices(ids):
+                db.execute(
+                    update(people)
+                    .where(people.c.member_id.in_(some), people.c.status == "pending")
+                    .values(status="active")
+                )
+                chosen = select(people.c.member_id).where(
+                    people.c.member_id.in_(some), people.c.status == "active"
+                )
+                active.update(db.scalars(chosen))
+        return active
+
+    def drop(self, member_id: str) -> bool:
+        """Take a pending row away, whose event will never come; False where none is pending."""
+        pending = and_(people.c.member_id == member_id, people.c.status == "pending")
+        with self._writing() as db:
+            if not db.execute(delete(people).where(pending)).rowcount:
+                return False
+            _delete_rows(db, member_id)
+        return True
+
+    def add_ref(self, organisation: str, member_id: str, external_ref: str) -> Known:
+        """Let an organisation's reference lead to the member; answer whose it is.
+
+        That is another where it was another's before: then nothing changed. An organisation that
+        holds one person under two of its numbers may add both. KeyError where the member is not
+        held.
+        """
+        lookup = self._ref_lookup(organisation, external_ref)
+        with self._writing() as db:
+            if there := _first(_known_by(db, [lookup]), [lookup]):
+                return there
+            known, key = self._open_key(db, member_id)
+            refs = _refs_of(_open_fields(db, member_id, key)).get(organisation, [])
+            refs.append(normalise("external_ref", external_ref))
+            name = _ref_field(organisation)
+            db.execute(
+                delete(fields).where(fields.c.member_id == member_id, fields.c.field == name)
+            )
+            db.execute(insert(fields), _sealed_rows(member_id, key, {name: _refs_text(refs)}))
+            db.execute(insert(lookups), _lookup_row(member_id, lookup))
+        return known
+
+    # --- looking up ----------------------------------------------------------------------------
+
+    def find_refs(self, organisation: str, external_refs: Iterable[str]) -> dict[str, str]:
+        """The active member of each of the organisation's references, by the text as it was given.
+
+        What was found before is answered from memory. It cannot be wrong: until an active member is
+        erased, a reference leads to no other, and memory hears of any erasure within 50 ms.
+        """
+        wanted = {ref: self._ref_lookup(organisation, ref) for ref in external_refs}
+        erasures = self._remembered.refresh()
+        found = self._remembered.members(lookup.digest for lookup in wanted.values())
+        if unknown := {lookup for lookup in wanted.values() if lookup.digest not in found}:
+            with self._engine.connect() as db:
+                known = _known_by(db, unknown)
+            active = {
+                lookup.digest: there.member_id
+                for lookup, there in known.items()
+                if there.status == "active"
+            }
+            self._remembered.keep(active, erasures)
+            found |= active
+        return {
+            ref: found[lookup.digest] for ref, lookup in wanted.items() if lookup.digest in found
+        }
+
+    def recall(self, organisation: str, external_ref: str) -> str | None:
+        """The active member of a reference from memory alone, at once; None: ask `find_refs`."""
+        if not self._remembered.is_fresh():
+            return None
+        digest = self._ref_lookup(organisation, external_ref).digest
+        return self._remembered.members([digest]).get(digest)
+
+    def find_ref(self, organisation: str, external_ref: str) -> Known | None:
+        """Whose this organisation's reference is, pending or active, as the vault has it now."""
+        return self._find(self._ref_lookup(organisation, external_ref))
+
+    def find_document(self, kind: str | None, number: str) -> Known | None:
+        """Whose this document is, pending or active."""
+        person = Person(document_kind=kind, document_number=number).normalised()
+        return self._find(*self._document_lookups(person))
+
+    # --- reading and changing ------------------------------------------------------------------
+
+    def read_masked(self, member_id: str) -> Person | None:
+        """Who the member is, as it may be shown; None where nobody is held under this id."""
+        held = self.read_in_full(member_id)
+        return held.person.masked() if held else None
+
+    def read_in_full(self, member_id: str) -> Held | None:
+        """All that is held, for an admin and the member; None where nobody is under this id."""
+        with self._engine.connect() as db:
+            try:
+                known, key = self._open_key(db, member_id)
+            except KeyError:
+                return None
+            texts = _open_fields(db, member_id, key)
+        return Held(known, _person(texts), _refs_of(texts))
+
+    def change(self, member_id: str, changes: Mapping[str, str | None]) -> Known:
+        """Hold other values in these fields of a person, None: no longer.
+
+        Answers the member, or whose the new document is, where that is another: then nothing
+        changed. KeyError where the member is not held, ValueError where a field is not a person's.
+        """
+        if strange := set(changes) - set(PERSON_FIELDS):
+            raise ValueError(f"no field of a person: {', '.join(sorted(strange))}")
+        with self._writing() as db:
+            known, key = self._open_key(db, member_id)
+            before = _person(_open_fields(db, member_id, key))
+            after = replace(before, **changes)
+            if after.document_number is None:
+                after = replace(after, document_kind=None)
+            after = after.normalised()
+            wanted = self._document_lookups(after)
+            there = _first(_known_by(db, wanted), wanted)
+            if there and there.member_id != member_id:
+                return there
+            of_member = fields.c.member_id == member_id
+            db.execute(delete(fields).where(of_member, fields.c.field.in_(PERSON_FIELDS)))
+            if after.held():
+                db.execute(insert(fields), _sealed_rows(member_id, key, after.held()))
+            db.execute(
+                delete(lookups).where(
+                    lookups.c.member_id == member_id, lookups.c.kind == "document"
+                )
+            )
+            if wanted:
+                db.execute(insert(lookups), [_lookup_row(member_id, lookup) for lookup in wanted])
+        return known
+
+    def erase(self, member_id: str) -> bool:
+        """Destroy the member's key, fields and look-ups for ever; False where there were none.
+
+        The row stays, so that the id is known to have been erased. Free pages of SQLite are
+        overwritten; the write-ahead log and PostgreSQL's dead rows keep ciphertext and the wrapped
+        key until checkpoint and vacuum, and backups until they are destroyed.
+        """
+        there = and_(people.c.member_id == member_id, people.c.status != "erased")
+        with self._writing() as db:
+            gone = update(people).where(there).values(status="erased", wrapped_key=None)
+            if not db.execute(gone).rowcount:
+                return False
+            _delete_rows(db, member_id)
+            db.execute(update(vault).values(erasures=vault.c.erasures + 1))
+            erasures = int(db.execute(select(vault.c.erasures)).scalar_one())
+        self._remembered.hear(erasures)
+        return True
+
+    # --- for doctor ----------------------------------------------------------------------------
+
+    def pending(self, before: datetime) -> list[Known]:
+        """The rows that were begun before an instant and are pending still, oldest first."""
+        old = and_(people.c.status == "pending", people.c.created_at < recorded_text(before))
+        with self._engine.connect() as db:
+            rows = db.execute(select(*_KNOWN).where(old).order_by(people.c.created_at))
+            return [Known(*row) for row in rows]
+
+    def everyone(self, after: str = "", limit: int = 1000) -> list[Known]:
+        """A page of everyone, erased ones too, in the order of their ids, after an id."""
+        page = select(*_KNOWN).where(people.c.member_id > after)
+        with self._engine.connect() as db:
+            rows = db.execute(page.order_by(people.c.member_id).limit(limit))
+            return [Known(*row) for row in rows]
+
+    # --- within --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction, one at a time among all processes."""
+        with self._engine.begin() as db:
+            if db.dialect.name == "sqlite":
+                db.exec_driver_sql("PRAGMA secure_delete = ON").close()
+            # Writing first, even if nothing, takes SQLite's write lock and PostgreSQL's lock on the
+            # row: what is read after it nobody changes before this commits.
+            db.execute(update(vault).values(erasures=vault.c.erasures))
+            yield db
+
+    def _take_or_check_key(self) -> None:
+        """Another key would find nobody, and so register everyone a second time: refuse it."""
+        row = {"id": 1, "format": FORMAT, "key_check": self._sealing.key_check, "erasures": 0}
+        stated = select(vault.c.format, vault.c.key_check)
+        with self._engine.connect() as db:
+            said = db.execute(stated).one_or_none()
+        if said is None:
+            try:
+                with self._engine.begin() as db:
+                    db.execute(insert(vault), row)
+            except IntegrityError:  # another process was first: its key is the vault's
+                pass
+            with self._engine.connect() as db:
+                said = db.execute(stated).one()
+        if said.format != FORMAT:
+            raise WrongVaultKey(f"the vault has format {said.format}, this program reads {FORMAT}")
+        if said.key_check != self._sealing.key_check:
+            raise WrongVaultKey("the vault was made under another vault key")
+
+    def _count_erasures(self) -> int:
+        with self._engine.connect() as db:
+            return int(db.execute(select(vault.c.erasures)).scalar_one())
+
+    def _find(self, *wanted: _Lookup) -> Known | None:
+        with self._engine.connect() as db:
+            return _first(_known_by(db, wanted), wanted)
+
+    def _spell(self, organisation: str, newcomer: Newcomer) -> tuple[dict[str, str], list[_Lookup]]:
+        """What to seal about a newcomer, and what leads to them: reference, then document."""
+        person = newcomer.person.normalised()
+        sealable, wanted = person.held(), self._document_lookups(person)
+        if newcomer.external_ref is not None:
+            ref = normalise("external_ref", newcomer.external_ref)
+            sealable[_ref_field(organisation)] = _refs_text([ref])
+            wanted.insert(0, self._ref_lookup(organisation, ref))
+        return sealable, wanted
+
+    def _ref_lookup(self, organisation: str, external_ref: str) -> _Lookup:
+        ref = normalise("external_ref", external_ref)
+        digest = self._sealing.digest("external_ref", organisation, ref)
+        return _Lookup("external_ref", organisation, digest)
+
+    def _document_lookups(self, person: Person) -> list[_Lookup]:
+        """None or one; `person` is normalised."""
+        if person.document_number is None:
+            return []
+        kind = person.document_kind or DEFAULT_DOCUMENT_KIND
+        digest = self._sealing.digest("document", kind, person.document_number)
+        return [_Lookup("document", "", digest)]
+
+    def _open_key(self, db: Connection, member_id: str) -> tuple[Known, PersonKey]:
+        row = db.execute(
+            select(*_KNOWN, people.c.wrapped_key).where(people.c.member_id == member_id)
+        ).one_or_none()
+        if row is None or row.wrapped_key is None:
+            raise KeyError(member_id)
+        return Known(*row[:4]), self._sealing.unwrap(member_id, row.wrapped_key)
+
+
+_KNOWN = (people.c.member_id, people.c.status, people.c.home_organisation, people.c.created_at)
+
+
+def _known_by(db: Connection, wanted: Iterable[_Lookup]) -> dict[_Lookup, Known]:
+    """Those of the look-ups that lead to someone, a query for each kind, scope and 500 digests."""
+    digests: dict[tuple[LookupKind, str], list[bytes]] = {}
+    for kind, scope, digest in wanted:
+        digests.setdefault((kind, scope), []).append(digest)
+    found: dict[_Lookup, Known] = {}
+    for (kind, scope), asked in digests.items():
+        for some in _slices(asked):
+            rows = db.execute(
+                select(lookups.c.digest, *_KNOWN)
+                .join(people, people.c.member_id == lookups.c.member_id)
+                .where(lookups.c.kind == kind, lookups.c.scope == scope, lookups.c.digest.in_(some))
+            )
+            for digest, *known in rows:
+                found[_Lookup(kind, scope, digest)] = Known(*known)
+    return found
+
+
+def _first(known: Mapping[_Lookup, Known], wanted: Iterable[_Lookup]) -> Known | None:
+    """Whom the first of the look-ups that leads to someone leads to."""
+    for lookup in wanted:
+        if there := known.get(lookup):
+            return there._replace(by=lookup.kind)
+    return None
+
+
+def _delete_rows(db: Connection, member_id: str) -> None:
+    db.execute(delete(fields).where(fields.c.member_id == member_id))
+    db.execute(delete(lookups).where(lookups.c.member_id == member_id))
+
+
+def _open_fields(db: Connection, member_id: str, key: PersonKey) -> dict[str, str]:
+    rows = db.execute(
+        select(fields.c.field, fields.c.nonce, fields.c.ciphertext).where(
+            fields.c.member_id == member_id
+        )
+    )
+    return {name: key.open(name, nonce, ciphertext) for name, nonce, ciphertext in rows}
+
+
+def _sealed_rows(
+    member_id: str, key: PersonKey, texts: Mapping[str, str]
+) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for name, value in texts.items():
+        nonce, ciphertext = key.seal(name, value)
+        rows.append(
+            {"member_id": member_id, "field": name, "nonce": nonce, "ciphertext": ciphertext}
+        )
+    return rows
+
+
+def _lookup_row(member_id: str, lookup: _Lookup) -> dict[str, object]:
+    return {**lookup._asdict(), "member_id": member_id}
+
+
+def _person(texts: Mapping[str, str]) -> Person:
+    return Person(**{name: text for name, text in texts.items() if name in PERSON_FIELDS})
+
+
+_REF_FIELD = "external_ref:"
+
+
+def _ref_field(organisation: str) -> str:
+    return _REF_FIELD + organisation
+
+
+def _refs_text(refs: list[str]) -> str:
+    return orjson.dumps(refs).decode()
+
+
+def _refs_of(texts: Mapping[str, str]) -> dict[str, list[str]]:
+    return {
+        name.removeprefix(_REF_FIELD): orjson.loads(text)
+        for name, text in texts.items()
+        if name.startswith(_REF_FIELD)
+    }
+
+
+def _slices(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), _ASKED_AT_ONCE):
+        yield items[start : start + _ASKED_AT_ONCE]

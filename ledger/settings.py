@@ -1,0 +1,201 @@
+"""Settings: from a flag, else the environment, else `.env`, else a TOML file, else the default.
+
+The names in the environment and in `.env` are `TIMEBANK_` and the setting's name in capitals. The
+TOML file is `timebank.toml` in the working directory, or the one that `config` names. Secrets are
+never shown: not by `shown`, not by `repr`, not in the error that refuses one.
+"""
+
+import os
+import tomllib
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "TIMEBANK_"
+TOML_FILE = Path("timebank.toml")
+MASK = "********"
+
+
+class BadSettings(Exception):
+    """A setting is malformed or unknown; says which one, where it was given, and what is wrong."""
+
+
+class Shown(NamedTuple):
+    """A setting as `config show` prints it."""
+
+    name: str
+    value: str | int | bool | None  # a secret that is set is `********`
+    source: str  # "flag", "TIMEBANK_PORT", ".env", the TOML file's path, "default"
+
+
+class Settings(BaseSettings):
+    """All that can be set. `Settings.load` reads it; the order above decides."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        dotenv_filtering="match_prefix",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=False,
+    )
+
+    config: Path | None = None
+    database_url: Annotated[str, Field(repr=False)] = "sqlite:///timebank.db"
+    ledger: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "main"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080  # 0: any that is free
+    keys_file: Path = Path("timebank-keys.json")
+    signing_key: SecretStr | None = None  # base64 of the 32 bytes of an Ed25519 key (RFC 8032)
+    vault_key: SecretStr | None = None  # base64 of 32 bytes
+    checkpoint_file: Path | None = None
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_open: bool = False  # answer /metrics to others than the loopback too
+    body_bytes_max: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
+
+    _given: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def load(cls, **flags: Any) -> Self:
+        """The settings as they are now, or BadSettings; a flag that is None was not given."""
+        try:
+            return cls(**{name: value for name, value in flags.items() if value is not None})
+        except ValidationError as refused:
+            given = _given.get()
+            raise BadSettings(
+                "; ".join(
+                    _complaint(str(error["loc"][0]), given, error["msg"])
+                    for error in refused.errors(include_input=False, include_url=False)
+                )
+            ) from None
+
+    def shown(self) -> list[Shown]:
+        """Every setting, its value with secrets masked, and where it comes from."""
+        return [
+            Shown(name, _masked(getattr(self, name)), self._given.get(name, "default"))
+            for name in type(self).model_fields
+        ]
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_a_database(cls, value: str) -> str:
+        # What SQLAlchemy says of a URL may quote its password.
+        try:
+            url = make_url(value)
+        except (ArgumentError, ValueError):
+            raise ValueError("is not a database URL") from None
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ValueError("is neither sqlite:///FILE nor postgresql://...")
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ValueError("names no file: a ledger on SQLite is a file")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of the module's first sentence; the last one gives nothing and takes notes."""
+        toml = _TomlFile(settings_cls)
+        return init_settings, env_settings, dotenv_settings, toml, _Notes(settings_cls)
+
+    def model_post_init(self, context: object, /) -> None:
+        """Keep the notes of where each value came from."""
+        self._given = _given.get()
+
+
+def unread_environment() -> list[str]:
+    """The names in the environment that look like settings and are none: typing errors, mostly."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(
+        name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
+    )
+
+
+_given: ContextVar[dict[str, str]] = ContextVar("where each setting was given")
+
+
+class _Silent(PydanticBaseSettingsSource):
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False  # the whole is read at once, by calling
+
+
+class _TomlFile(_Silent):
+    """`timebank.toml`, or the file that a stronger source calls `config`."""
+
+    def __call__(self) -> dict[str, Any]:
+        named = self.current_state.get("config")
+        path = Path(named) if named else TOML_FILE
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if named:
+                raise BadSettings(f"config: there is no file {path}") from None
+            return {}
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+            raise BadSettings(f"{path} is not TOML: {broken}") from None
+
+
+class _Notes(_Silent):
+    """Comes last, sees what each source gave, and notes for each setting the strongest."""
+
+    def __call__(self) -> dict[str, Any]:
+        toml = str(self.current_state.get("config") or TOML_FILE)
+        given: dict[str, str] = {}
+        for source, values in self.settings_sources_data.items():
+            for name in values:
+                given.setdefault(name, _source(source, name, toml))
+        _given.set(given)
+        return {}
+
+
+def _source(source: str, name: str, toml: str) -> str:
+    match source:
+        case "InitSettingsSource":
+            return "flag"
+        case "EnvSettingsSource":
+            return PREFIX + name.upper()
+        case "DotEnvSettingsSource":
+            return ".env"
+        case _:
+            return toml
+
+
+def _complaint(name: str, given: dict[str, str], said: str) -> str:
+    reason = said.removeprefix("Value error, ")
+    if reason == "Extra inputs are not permitted":
+        reason = "there is no such setting"
+    return f"{name} ({given.get(name, 'default')}): {reason}"
+
+
+def _masked(value: object) -> str | int | bool | None:
+    match value:
+        case SecretStr():
+            return MASK
+        case str() if "://" in value:
+            return _masked_url(make_url(value))
+        case Path():
+            return str(value)
+        case str() | int() | None:
+            return value
+        case _:
+            raise TypeError(f"a setting of type {type(value).__name__} has no form to be shown in")
+
+
+def _masked_url(url: URL) -> str:
+    if "password" in url.query:
+        url = url.update_query_dict({"password": "***"})
+    return url.render_as_string(hide_password=True)

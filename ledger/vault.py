@@ -16,9 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeVar
 
-import orjson
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -26,29 +24,34 @@ from ledger.personal_data import DEFAULT_DOCUMENT_KIND, PERSON_FIELDS, Person, n
 from ledger.remembered import Remembered
 from ledger.sealing import PersonKey, Sealing
 from ledger.units import recorded_text
-from ledger.vault_tables import FORMAT, fields, lookups, metadata, people, vault
+from ledger.vault_rows import (
+    FORMAT,
+    KNOWN_COLUMNS,
+    Known,
+    Lookup,
+    delete_rows,
+    fields,
+    first_known,
+    known_by,
+    lookup_row,
+    lookups,
+    metadata,
+    open_fields,
+    people,
+    person_of,
+    ref_field,
+    refs_of,
+    refs_text,
+    sealed_rows,
+    slices,
+    vault,
+)
 
 __all__ = ["Held", "Known", "Newcomer", "Person", "Vault", "WrongVaultKey", "metadata"]
-
-LookupKind = Literal["external_ref", "document"]
-Status = Literal["pending", "active", "erased"]
-
-_Item = TypeVar("_Item")
-_ASKED_AT_ONCE = 500  # digests in one query; SQLite takes 32 766 parameters, plans stay small
 
 
 class WrongVaultKey(Exception):
     """The vault was made under another key."""
-
-
-class Known(NamedTuple):
-    """Whose a reference or document is."""
-
-    member_id: str
-    status: Status
-    home_organisation: str
-    created_at: str
-    by: LookupKind | None = None  # what led to them; None: asked for by id, or begun just now
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,6 @@ class Held:
     known: Known
     person: Person
     external_refs: dict[str, list[str]] = field(repr=False)  # by organisation
-
-
-class _Lookup(NamedTuple):
-    kind: LookupKind
-    scope: str
-    digest: bytes
 
 
 class Vault:
@@ -102,9 +99,9 @@ class Vault:
         field_rows: list[dict[str, object]] = []
         lookup_rows: list[dict[str, object]] = []
         with self._writing() as db:
-            known = _known_by(db, [lookup for *_, wanted in asked for lookup in wanted])
+            known = known_by(db, [lookup for *_, wanted in asked for lookup in wanted])
             for newcomer, sealable, wanted in asked:
-                if there := _first(known, wanted):
+                if there := first_known(known, wanted):
                     answers.append(there)
                     continue
                 wrapped, key = self._sealing.new_person_key(newcomer.member_id)
@@ -119,8 +116,8 @@ class Vault:
                         "created_at": created_at,
                     }
                 )
-                field_rows += _sealed_rows(begun.member_id, key, sealable)
-                lookup_rows += [_lookup_row(begun.member_id, lookup) for lookup in wanted]
+                field_rows += sealed_rows(begun.member_id, key, sealable)
+                lookup_rows += [lookup_row(begun.member_id, lookup) for lookup in wanted]
                 known.update(dict.fromkeys(wanted, begun))
             for table, rows in (
                 (people, people_rows),
@@ -135,15 +132,15 @@ class Vault:
         """What `begin` would find each to be; None: new. Writes nothing."""
         wanted = [self._spell(organisation, newcomer)[1] for newcomer in newcomers]
         with self._engine.connect() as db:
-            known = _known_by(db, [lookup for each in wanted for lookup in each])
-        return [_first(known, each) for each in wanted]
+            known = known_by(db, [lookup for each in wanted for lookup in each])
+        return [first_known(known, each) for each in wanted]
 
     def activate(self, member_ids: Iterable[str]) -> set[str]:
         """Those of the ids that are active now: their `MemberRegistered` is in the journal."""
         ids = list(member_ids)
         active: set[str] = set()
         with self._writing() as db:
-            for some in _slices(ids):
+            for some in slices(ids):
                 db.execute(
                     update(people)
                     .where(people.c.member_id.in_(some), people.c.status == "pending")
@@ -161,7 +158,7 @@ class Vault:
         with self._writing() as db:
             if not db.execute(delete(people).where(pending)).rowcount:
                 return False
-            _delete_rows(db, member_id)
+            delete_rows(db, member_id)
         return True
 
     def add_ref(self, organisation: str, member_id: str, external_ref: str) -> Known:
@@ -173,17 +170,17 @@ class Vault:
         """
         lookup = self._ref_lookup(organisation, external_ref)
         with self._writing() as db:
-            if there := _first(_known_by(db, [lookup]), [lookup]):
+            if there := first_known(known_by(db, [lookup]), [lookup]):
                 return there
             known, key = self._open_key(db, member_id)
-            refs = _refs_of(_open_fields(db, member_id, key)).get(organisation, [])
+            refs = refs_of(open_fields(db, member_id, key)).get(organisation, [])
             refs.append(normalise("external_ref", external_ref))
-            name = _ref_field(organisation)
+            name = ref_field(organisation)
             db.execute(
                 delete(fields).where(fields.c.member_id == member_id, fields.c.field == name)
             )
-            db.execute(insert(fields), _sealed_rows(member_id, key, {name: _refs_text(refs)}))
-            db.execute(insert(lookups), _lookup_row(member_id, lookup))
+            db.execute(insert(fields), sealed_rows(member_id, key, {name: refs_text(refs)}))
+            db.execute(insert(lookups), lookup_row(member_id, lookup))
         return known
 
     # --- looking up ----------------------------------------------------------------------------
@@ -199,7 +196,7 @@ class Vault:
         found = self._remembered.members(lookup.digest for lookup in wanted.values())
         if unknown := {lookup for lookup in wanted.values() if lookup.digest not in found}:
             with self._engine.connect() as db:
-                known = _known_by(db, unknown)
+                known = known_by(db, unknown)
             active = {
                 lookup.digest: there.member_id
                 for lookup, there in known.items()
@@ -241,8 +238,8 @@ class Vault:
                 known, key = self._open_key(db, member_id)
             except KeyError:
                 return None
-            texts = _open_fields(db, member_id, key)
-        return Held(known, _person(texts), _refs_of(texts))
+            texts = open_fields(db, member_id, key)
+        return Held(known, person_of(texts), refs_of(texts))
 
     def change(self, member_id: str, changes: Mapping[str, str | None]) -> Known:
         """Hold other values in these fields of a person, None: no longer.
@@ -254,26 +251,26 @@ class Vault:
             raise ValueError(f"no field of a person: {', '.join(sorted(strange))}")
         with self._writing() as db:
             known, key = self._open_key(db, member_id)
-            before = _person(_open_fields(db, member_id, key))
+            before = person_of(open_fields(db, member_id, key))
             after = replace(before, **changes)
             if after.document_number is None:
                 after = replace(after, document_kind=None)
             after = after.normalised()
             wanted = self._document_lookups(after)
-            there = _first(_known_by(db, wanted), wanted)
+            there = first_known(known_by(db, wanted), wanted)
             if there and there.member_id != member_id:
                 return there
             of_member = fields.c.member_id == member_id
             db.execute(delete(fields).where(of_member, fields.c.field.in_(PERSON_FIELDS)))
             if after.held():
-                db.execute(insert(fields), _sealed_rows(member_id, key, after.held()))
+                db.execute(insert(fields), sealed_rows(member_id, key, after.held()))
             db.execute(
                 delete(lookups).where(
                     lookups.c.member_id == member_id, lookups.c.kind == "document"
                 )
             )
             if wanted:
-                db.execute(insert(lookups), [_lookup_row(member_id, lookup) for lookup in wanted])
+                db.execute(insert(lookups), [lookup_row(member_id, lookup) for lookup in wanted])
         return known
 
     def erase(self, member_id: str) -> bool:
@@ -288,7 +285,7 @@ class Vault:
             gone = update(people).where(there).values(status="erased", wrapped_key=None)
             if not db.execute(gone).rowcount:
                 return False
-            _delete_rows(db, member_id)
+            delete_rows(db, member_id)
             db.execute(update(vault).values(erasures=vault.c.erasures + 1))
             erasures = int(db.execute(select(vault.c.erasures)).scalar_one())
         self._remembered.hear(erasures)
@@ -300,12 +297,12 @@ class Vault:
         """The rows that were begun before an instant and are pending still, oldest first."""
         old = and_(people.c.status == "pending", people.c.created_at < recorded_text(before))
         with self._engine.connect() as db:
-            rows = db.execute(select(*_KNOWN).where(old).order_by(people.c.created_at))
+            rows = db.execute(select(*KNOWN_COLUMNS).where(old).order_by(people.c.created_at))
             return [Known(*row) for row in rows]
 
     def everyone(self, after: str = "", limit: int = 1000) -> list[Known]:
         """A page of everyone, erased ones too, in the order of their ids, after an id."""
-        page = select(*_KNOWN).where(people.c.member_id > after)
+        page = select(*KNOWN_COLUMNS).where(people.c.member_id > after)
         with self._engine.connect() as db:
             rows = db.execute(page.order_by(people.c.member_id).limit(limit))
             return [Known(*row) for row in rows]
@@ -346,124 +343,37 @@ class Vault:
         with self._engine.connect() as db:
             return int(db.execute(select(vault.c.erasures)).scalar_one())
 
-    def _find(self, *wanted: _Lookup) -> Known | None:
+    def _find(self, *wanted: Lookup) -> Known | None:
         with self._engine.connect() as db:
-            return _first(_known_by(db, wanted), wanted)
+            return first_known(known_by(db, wanted), wanted)
 
-    def _spell(self, organisation: str, newcomer: Newcomer) -> tuple[dict[str, str], list[_Lookup]]:
+    def _spell(self, organisation: str, newcomer: Newcomer) -> tuple[dict[str, str], list[Lookup]]:
         """What to seal about a newcomer, and what leads to them: reference, then document."""
         person = newcomer.person.normalised()
         sealable, wanted = person.held(), self._document_lookups(person)
         if newcomer.external_ref is not None:
             ref = normalise("external_ref", newcomer.external_ref)
-            sealable[_ref_field(organisation)] = _refs_text([ref])
+            sealable[ref_field(organisation)] = refs_text([ref])
             wanted.insert(0, self._ref_lookup(organisation, ref))
         return sealable, wanted
 
-    def _ref_lookup(self, organisation: str, external_ref: str) -> _Lookup:
+    def _ref_lookup(self, organisation: str, external_ref: str) -> Lookup:
         ref = normalise("external_ref", external_ref)
         digest = self._sealing.digest("external_ref", organisation, ref)
-        return _Lookup("external_ref", organisation, digest)
+        return Lookup("external_ref", organisation, digest)
 
-    def _document_lookups(self, person: Person) -> list[_Lookup]:
+    def _document_lookups(self, person: Person) -> list[Lookup]:
         """None or one; `person` is normalised."""
         if person.document_number is None:
             return []
         kind = person.document_kind or DEFAULT_DOCUMENT_KIND
         digest = self._sealing.digest("document", kind, person.document_number)
-        return [_Lookup("document", "", digest)]
+        return [Lookup("document", "", digest)]
 
     def _open_key(self, db: Connection, member_id: str) -> tuple[Known, PersonKey]:
         row = db.execute(
-            select(*_KNOWN, people.c.wrapped_key).where(people.c.member_id == member_id)
+            select(*KNOWN_COLUMNS, people.c.wrapped_key).where(people.c.member_id == member_id)
         ).one_or_none()
         if row is None or row.wrapped_key is None:
             raise KeyError(member_id)
         return Known(*row[:4]), self._sealing.unwrap(member_id, row.wrapped_key)
-
-
-_KNOWN = (people.c.member_id, people.c.status, people.c.home_organisation, people.c.created_at)
-
-
-def _known_by(db: Connection, wanted: Iterable[_Lookup]) -> dict[_Lookup, Known]:
-    """Those of the look-ups that lead to someone, a query for each kind, scope and 500 digests."""
-    digests: dict[tuple[LookupKind, str], list[bytes]] = {}
-    for kind, scope, digest in wanted:
-        digests.setdefault((kind, scope), []).append(digest)
-    found: dict[_Lookup, Known] = {}
-    for (kind, scope), asked in digests.items():
-        for some in _slices(asked):
-            rows = db.execute(
-                select(lookups.c.digest, *_KNOWN)
-                .join(people, people.c.member_id == lookups.c.member_id)
-                .where(lookups.c.kind == kind, lookups.c.scope == scope, lookups.c.digest.in_(some))
-            )
-            for digest, *known in rows:
-                found[_Lookup(kind, scope, digest)] = Known(*known)
-    return found
-
-
-def _first(known: Mapping[_Lookup, Known], wanted: Iterable[_Lookup]) -> Known | None:
-    """Whom the first of the look-ups that leads to someone leads to."""
-    for lookup in wanted:
-        if there := known.get(lookup):
-            return there._replace(by=lookup.kind)
-    return None
-
-
-def _delete_rows(db: Connection, member_id: str) -> None:
-    db.execute(delete(fields).where(fields.c.member_id == member_id))
-    db.execute(delete(lookups).where(lookups.c.member_id == member_id))
-
-
-def _open_fields(db: Connection, member_id: str, key: PersonKey) -> dict[str, str]:
-    rows = db.execute(
-        select(fields.c.field, fields.c.nonce, fields.c.ciphertext).where(
-            fields.c.member_id == member_id
-        )
-    )
-    return {name: key.open(name, nonce, ciphertext) for name, nonce, ciphertext in rows}
-
-
-def _sealed_rows(
-    member_id: str, key: PersonKey, texts: Mapping[str, str]
-) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for name, value in texts.items():
-        nonce, ciphertext = key.seal(name, value)
-        rows.append(
-            {"member_id": member_id, "field": name, "nonce": nonce, "ciphertext": ciphertext}
-        )
-    return rows
-
-
-def _lookup_row(member_id: str, lookup: _Lookup) -> dict[str, object]:
-    return {**lookup._asdict(), "member_id": member_id}
-
-
-def _person(texts: Mapping[str, str]) -> Person:
-    return Person(**{name: text for name, text in texts.items() if name in PERSON_FIELDS})
-
-
-_REF_FIELD = "external_ref:"
-
-
-def _ref_field(organisation: str) -> str:
-    return _REF_FIELD + organisation
-
-
-def _refs_text(refs: list[str]) -> str:
-    return orjson.dumps(refs).decode()
-
-
-def _refs_of(texts: Mapping[str, str]) -> dict[str, list[str]]:
-    return {
-        name.removeprefix(_REF_FIELD): orjson.loads(text)
-        for name, text in texts.items()
-        if name.startswith(_REF_FIELD)
-    }
-
-
-def _slices(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), _ASKED_AT_ONCE):
-        yield items[start : start + _ASKED_AT_ONCE]

@@ -1,0 +1,1 @@
+"""The top floor: HTTP in, commands to the desk, answers from the views."""

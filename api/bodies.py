@@ -1,0 +1,117 @@
+"""The bytes of a request: read within bounds, told by media type, and parsed as one clear value."""
+
+import json
+from typing import Any
+
+import orjson
+from aiohttp import hdrs, web
+
+from ledger.units import Refused
+
+DEPTH_MAX = 32
+_UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii"})
+
+
+async def read_body(request: web.Request, bytes_max: int) -> bytes:
+    """The whole body, or `too_large` as soon as that is known; never more than that is held."""
+    said = request.headers.get(hdrs.CONTENT_LENGTH)
+    if said is not None and int(said) > bytes_max:
+        raise too_large(bytes_max)
+    content = request.content
+    first: bytes = await content.readany()
+    if content.at_eof():  # nearly always: it came in one piece
+        return first
+    pieces, size = [first], len(first)
+    while not content.at_eof():
+        piece: bytes = await content.readany()
+        size += len(piece)
+        if size > bytes_max:
+            raise too_large(bytes_max)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def too_large(bytes_max: int) -> Refused:
+    """The no to a body over the limit."""
+    return Refused("too_large", limit=f"{bytes_max // (1024 * 1024)} MiB")
+
+
+def media_type(request: web.Request, taken: tuple[str, ...]) -> str:
+    """The body's media type, one of those that are taken; packed bodies are not unpacked."""
+    headers = request.headers
+    if headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise Refused("unsupported_media_type")
+    said = headers.get(hdrs.CONTENT_TYPE, "")
+    if said in taken:
+        return said
+    name, _, parameters = said.partition(";")
+    name = name.strip().lower()
+    if name not in taken:
+        raise Refused("unsupported_media_type")
+    for parameter in parameters.split(";"):
+        key, _, value = parameter.partition("=")
+        charset = value.strip().strip('"').lower()
+        told = key.strip().lower() == "charset" and name.endswith("json")
+        if told and charset not in _UTF8_NAMES:
+            raise Refused("unsupported_media_type")
+    return name
+
+
+def parse_json(raw: bytes) -> Any:
+    """The value that a JSON text (RFC 8259) in UTF-8 stands for.
+
+    Refused: other encodings, NaN and Infinity, more than 32 levels, and an object that gives one
+    name twice (RFC 7493, section 2.3: readers disagree on what that means).
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        try:
+            raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Refused("bad_encoding") from None
+        raise Refused("malformed_json") from None
+    depth, names = _measure(value)
+    if depth > DEPTH_MAX:
+        raise Refused("malformed_json")
+    if _colons(raw) != names:
+        _refuse_names_given_twice(raw)
+    return value
+
+
+def _measure(value: Any) -> tuple[int, int]:
+    """How deep a parsed value is, and how many names its objects have in all."""
+    depth = names = 0
+    layer = [value] if type(value) in (dict, list) else []
+    while layer:
+        depth += 1
+        if depth > DEPTH_MAX:
+            break
+        below: list[Any] = []
+        for node in layer:
+            if type(node) is dict:
+                names += len(node)
+                node = node.values()
+            below += [child for child in node if type(child) is dict or type(child) is list]
+        layer = below
+    return depth, names
+
+
+def _colons(raw: bytes) -> int:
+    """How many names the text gives, if it is written plainly; else -1 or too many.
+
+    After each name stands its closing quote and a colon, and nowhere else does a bare quote stand
+    before a colon. A quote inside a string can only count too many, white space before a colon
+    is told by -1; either way the text is looked at closely.
+    """
+    if b" :" in raw or b"\n:" in raw or b"\t:" in raw or b"\r:" in raw:
+        return -1
+    return raw.count(b'":')
+
+
+def _refuse_names_given_twice(raw: bytes) -> None:
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise Refused("malformed_json")
+
+    json.loads(raw, object_pairs_hook=check)

@@ -1,0 +1,169 @@
+"""What a route is, and the parts of the contract that many routes share: roles, queries, pages."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from api.problems import wrong
+from ledger.keys import ROLES, Role
+
+if TYPE_CHECKING:
+    from api.guard import Call
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Handler = Callable[["Call"], Awaitable[web.StreamResponse]]
+
+NO_KEY: frozenset[Role] = frozenset()
+EVERYONE: frozenset[Role] = frozenset(ROLES)
+POSTERS: frozenset[Role] = frozenset({"poster", "verifier", "admin"})
+VERIFIERS: frozenset[Role] = frozenset({"verifier", "admin"})
+READERS: frozenset[Role] = POSTERS | {"auditor"}
+AUDITORS: frozenset[Role] = frozenset({"auditor", "admin"})
+ADMINS: frozenset[Role] = frozenset({"admin"})
+
+UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+CODE_PATTERN = r"^[a-z0-9-]{2,40}$"
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class PathPart:
+    """What may stand at a named place of a path; anything else is not found."""
+
+    pattern: str
+    description: str
+    example: str
+
+    def holds(self, text: str) -> bool:
+        """Does the text fit?"""
+        return re.fullmatch(self.pattern, text, re.ASCII) is not None
+
+
+PATH_PARTS: dict[str, PathPart] = {
+    "id": PathPart(UUID_PATTERN, "UUID", "019f0000-0000-7000-8000-00000000000a"),
+    "code": PathPart(CODE_PATTERN, "Code", "west-coast"),
+}
+"""The named places of our paths; a further name is added here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path: who may, what is asked, what is answered, and by whom."""
+
+    method: Method
+    path: str
+    handler: Handler
+    operation: str  # operationId: what generated clients call it
+    tag: str
+    summary_zh: str
+    summary_en: str
+    roles: frozenset[Role] = NO_KEY  # empty: no key is asked for
+    write: bool = False  # asks the desk: takes dry_run and, on POST, an Idempotency-Key
+    query: "type[Query] | None" = None  # none: what every read or every write takes
+    body: type[BaseModel] | None = None  # what the body is validated by and documented with
+    media: tuple[str, ...] = (JSON,)  # media types of the body that are taken
+    raw: bool = False  # the handler gets the body's bytes in `call.body`, not the model
+    answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
+    also: tuple[str, ...] = ()  # media types that a 200 may have beside JSON
+    problems: tuple[str, ...] = ()  # codes beyond those that follow from the fields above
+
+    @property
+    def path_names(self) -> tuple[str, ...]:
+        """The named places in the path."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def takes_body(self) -> bool:
+        """Is a body read at all?"""
+        return self.raw or self.body is not None
+
+
+# --- queries -------------------------------------------------------------------------------------
+
+
+def _flag(text: object) -> object:
+    match text:
+        case "true" | True:
+            return True
+        case "false" | False:
+            return False
+        case _:
+            raise wrong("wrong_value", expected="true, false")
+
+
+def _whole(text: object) -> object:
+    if isinstance(text, int):
+        return text
+    if not isinstance(text, str) or re.fullmatch(r"\d{1,18}", text, re.ASCII) is None:
+        raise wrong("wrong_type", expected="integer")
+    return int(text)
+
+
+def cursor_text(position: int) -> str:
+    """The cursor of a walk that has come to a position."""
+    return urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
+
+
+def _cursor(text: object) -> object:
+    if isinstance(text, int):
+        return text
+    try:
+        said = urlsafe_b64decode(str(text).encode("ascii") + b"==").decode("ascii")
+    except ValueError:
+        said = ""
+    found = re.fullmatch(r"after:(\d{1,18})", said, re.ASCII)
+    if found is None:
+        raise wrong("wrong_value", expected="next_cursor")
+    return int(found[1])
+
+
+Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Cursor = Annotated[
+    int, BeforeValidator(_cursor), WithJsonSchema({"type": "string", "maxLength": 64})
+]
+
+
+class Query(BaseModel):
+    """The query parameters of a route; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ReadQuery(Query):
+    """What every read takes."""
+
+    min_position: Annotated[
+        Whole | None,
+        Field(ge=0, description="Wait (up to 5 s) until the view has read to this position."),
+    ] = None
+
+
+class PageQuery(ReadQuery):
+    """What every list takes."""
+
+    limit: Annotated[Whole, Field(ge=1, le=500)] = 50
+    cursor: Annotated[Cursor | None, Field(description="`next_cursor` of the page before.")] = None
+
+    @property
+    def after(self) -> int:
+        """The position behind which this page begins."""
+        return self.cursor or 0
+
+
+class WriteQuery(Query):
+    """What every write takes."""
+
+    dry_run: Annotated[
+        Flag, Field(description="Answer what it would answer now; write nothing.")
+    ] = False
+
+
+Fields = dict[str, Any]
+"""A JSON object on its way out."""

@@ -1,0 +1,496 @@
+"""The guard before every handler: who calls, may they, what do they ask; and every no answered.
+
+`Door` holds what all requests share, `Door.guarded` wraps a route's handler once at the start, and
+`Call` is one request as the handler meets it: authorised, parsed, validated.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from traceback import format_tb
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar
+from urllib.parse import parse_qsl
+
+import orjson
+import structlog
+from aiohttp import hdrs, web
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection
+
+from api import bodies
+from api.contract import (
+    JSON,
+    PATH_PARTS,
+    PROBLEM_JSON,
+    Fields,
+    Query,
+    ReadQuery,
+    Route,
+    WriteQuery,
+)
+from api.metrics import Metrics
+from api.problems import (
+    RETRY_AFTER_SECONDS,
+    FieldError,
+    Invalid,
+    No,
+    code_of,
+    errors_of,
+    language_of,
+    problem,
+)
+from ledger.commands import Command
+from ledger.desk import Answer, Busy, Done, Job, Mode, Once, Outcome
+from ledger.keys import Key
+from ledger.refusals import Language
+from ledger.units import Refused, new_id
+
+if TYPE_CHECKING:
+    from ledger.opening import Ledger
+    from projections.views import Views
+
+Said = TypeVar("Said")
+Args = ParamSpec("Args")
+
+WAIT_SECONDS = 5.0  # that a read waits for `min_position`
+READERS_MAX = 8
+QUERY_PARAMETERS_MAX = 64
+
+log = structlog.stdlib.get_logger("timebank.http")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_NO_QUERY = Query()
+_NOBODY = Key("", "member", "")
+
+
+class Stamp(TypedDict):
+    """Who asks, as every command wants to know it."""
+
+    actor: str
+    actor_name: str
+    actor_member: str | None
+    by_admin: bool
+    correlation_id: str
+
+
+class Call:
+    """One request, authorised and validated, and the ways to answer it."""
+
+    __slots__ = (
+        "body",
+        "door",
+        "dry_run",
+        "key",
+        "media",
+        "once",
+        "organisation",
+        "path",
+        "query",
+        "request",
+        "request_id",
+        "route",
+    )
+
+    def __init__(self, door: "Door", route: Route, request: web.Request) -> None:
+        self.door = door
+        self.route = route
+        self.request = request
+        said = request.headers.get("X-Request-Id")
+        usable = said is not None and _REQUEST_ID.fullmatch(said)
+        self.request_id: str = said if said is not None and usable else new_id()
+        self.key: Key = _NOBODY  # of a route without a key: nobody's
+        self.organisation: str | None = None  # for which a write acts
+        self.path: dict[str, str] = {}
+        self.query: Any = _NO_QUERY  # the route's query model
+        self.body: Any = None  # the route's body model, or bytes where the route is raw
+        self.media = ""  # the body's media type
+        self.once: Once | None = None
+        self.dry_run = False
+
+    @property
+    def ledger(self) -> "Ledger":
+        """The open house."""
+        return self.door.ledger
+
+    @property
+    def views(self) -> "Views":
+        """The loop that keeps the views."""
+        return self.door.views
+
+    @property
+    def language(self) -> Language:
+        """What the caller reads."""
+        return language_of(self.request.headers.get(hdrs.ACCEPT_LANGUAGE))
+
+    def stamp(self) -> Stamp:
+        """Who asks, for commands. The chain of facts is the request, if its id can be a UUID."""
+        key, request_id = self.key, self.request_id
+        return {
+            "actor": key.id,
+            "actor_name": key.actor,
+            "actor_member": key.member_id,
+            "by_admin": key.role == "admin",
+            "correlation_id": request_id if _UUID.fullmatch(request_id) else new_id(),
+        }
+
+    def acting_organisation(self) -> str:
+        """The organisation that a write is for; an administrator has to name it."""
+        if self.organisation is None:
+            raise Invalid([FieldError("/organisation", "missing")])
+        return self.organisation
+
+    # -- writes --------------------------------------------------------------------------------
+
+    async def write(
+        self, command: Command, answer: Callable[[Done], tuple[int, Fields]]
+    ) -> web.Response:
+        """Ask the desk for one thing; `answer` words what came of it: status and body.
+
+        It runs in the committer's thread before the commit: pure and quick. The position of the
+        command's last entry is added; where there is none, the body brings its own.
+        """
+
+        def word(outcome: Outcome) -> tuple[int, Fields]:
+            (done,) = outcome.results
+            assert isinstance(done, Done)  # noqa: S101  (a refusal is raised where one is asked)
+            return answer(done)
+
+        return await self.write_many((command,), "one", word)
+
+    async def write_many(
+        self,
+        commands: Sequence[Command],
+        mode: Mode,
+        answer: Callable[[Outcome], tuple[int, Fields]],
+    ) -> web.Response:
+        """Ask the desk for several things in one transaction; `answer` words what came of them."""
+        position: int | None = None
+
+        def word(outcome: Outcome) -> Answer:
+            nonlocal position
+            status, body = answer(outcome)
+            if self.dry_run:
+                body.pop("position", None)
+                body["dry_run"] = True
+            else:
+                if outcome.position is not None:
+                    body["position"] = outcome.position
+                position = body.get("position")
+            return Answer(status, orjson.dumps(body))
+
+        said = await self.ledger.desk.ask(Job(commands, word, mode, self.once, self.dry_run))
+        if said.replayed:
+            return self._replay(said)
+        return web.Response(
+            body=said.body, status=said.status, headers=self.headers(_type(said), position)
+        )
+
+    def _replay(self, said: Answer) -> web.Response:
+        headers = self.headers(_type(said), orjson.loads(said.body).get("position"))
+        headers["Idempotent-Replayed"] = "true"
+        return web.Response(body=said.body, status=said.status, headers=headers)
+
+    # -- reads ---------------------------------------------------------------------------------
+
+    async def look_up(
+        self,
+        read: Callable[Concatenate[Connection, Args], Said],
+        *args: Args.args,
+        **kwargs: Args.kwargs,
+    ) -> Said:
+        """What a read function finds in the views, in a thread of the readers."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self.door.readers, self._look_up, read, args, kwargs
+        )
+
+    def _look_up(self, read: Any, args: Any, kwargs: Any) -> Any:
+        with self.ledger.views_engine.connect() as connection:
+            return read(connection, *args, **kwargs)
+
+    async def read(
+        self,
+        read: Callable[Concatenate[Connection, Args], Fields | None],
+        *args: Args.args,
+        **kwargs: Args.kwargs,
+    ) -> web.Response:
+        """Answer what a read function finds; None is not found."""
+        position = self.views.position  # at least this far: it is taken before the read begins
+        found = await self.look_up(read, *args, **kwargs)
+        if found is None:
+            raise Refused("not_found")
+        return self.answer(found, position=position)
+
+    # -- answers -------------------------------------------------------------------------------
+
+    def answer(
+        self, body: Fields, status: int = 200, *, position: int | None = None
+    ) -> web.Response:
+        """A JSON answer."""
+        return web.Response(
+            body=orjson.dumps(body), status=status, headers=self.headers(JSON, position)
+        )
+
+    def headers(self, content_type: str, position: int | None = None) -> dict[str, str]:
+        """The headers that every answer has."""
+        headers = {
+            "Content-Type": content_type,
+            "X-Request-Id": self.request_id,
+            "Cache-Control": "no-store",
+        }
+        if position is not None:
+            headers["Ledger-Position"] = str(position)
+        return headers
+
+    def refuse(self, no: No) -> web.Response:
+        """The problem that says no."""
+        code = code_of(no)
+        language = self.language
+        self.door.metrics.refusals.labels(code).inc()
+        body = problem(no, language, self.request_id)
+        headers = self.headers(PROBLEM_JSON)
+        headers["Content-Language"] = language
+        if code in RETRY_AFTER_SECONDS:
+            headers["Retry-After"] = RETRY_AFTER_SECONDS[code]
+        if body["status"] == 401:
+            headers["WWW-Authenticate"] = 'Bearer realm="timebank"'
+        return web.Response(body=orjson.dumps(body), status=body["status"], headers=headers)
+
+
+def _type(said: Answer) -> str:
+    return JSON if said.status < 400 else PROBLEM_JSON
+
+
+class Door:
+    """What all requests share: the open house, its views, the readers' threads, the counters."""
+
+    def __init__(
+        self, ledger: "Ledger", views: "Views", *, body_bytes_max: int, metrics: Metrics
+    ) -> None:
+        self.ledger = ledger
+        self.views = views
+        self.metrics = metrics
+        self.body_bytes_max = body_bytes_max
+        self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
+        self._asked_keys: dict[str, asyncio.Future[Key | None]] = {}
+
+    def close(self) -> None:
+        """End the readers' threads."""
+        self.readers.shutdown()
+
+    def guarded(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """The route's handler as aiohttp calls it."""
+        enter = _entrance(route)
+        label, write = route.path, "true" if route.write else "false"
+        seconds = self.metrics.seconds.labels(write)
+        counters: dict[int, Any] = {}
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            started = perf_counter()
+            call = Call(self, route, request)
+            try:
+                response = await enter(call)
+            except (Refused, Invalid) as no:
+                response = await self._say_no(call, no)
+            except Busy:
+                response = call.refuse(Refused("busy"))
+            except (asyncio.CancelledError, ConnectionError):
+                raise  # the client went away
+            except Exception as bug:  # the edge: logged, and answered once
+                log.error(
+                    "bug",
+                    request_id=call.request_id,
+                    route=label,
+                    error=type(bug).__name__,
+                    stack=format_tb(bug.__traceback__),  # no message: it may quote a value
+                )
+                response = call.refuse(Refused("internal"))
+            status = response.status
+            took = perf_counter() - started
+            counter = counters.get(status)
+            if counter is None:
+                counter = self.metrics.requests.labels(request.method, label, str(status))
+                counters[status] = counter
+            counter.inc()
+            seconds.observe(took)
+            log.info(
+                "request",
+                request_id=call.request_id,
+                method=request.method,
+                route=label,
+                status=status,
+                ms=round(took * 1000, 2),
+                key=call.key.id,
+            )
+            return response
+
+        return handle
+
+    async def authenticate(self, request: web.Request) -> Key:
+        """Whose key it is; `unauthenticated` where it is nobody's."""
+        scheme, _, presented = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if scheme not in ("Bearer", "bearer"):
+            raise Refused("unauthenticated")
+        keyring = self.ledger.keyring
+        key = keyring.recall(presented) or await self._find_key(presented)
+        if key is None:
+            raise Refused("unauthenticated")
+        return key
+
+    async def _find_key(self, presented: str) -> Key | None:
+        """Ask the table in a thread, once for all who present the same key meanwhile."""
+        asked = self._asked_keys.get(presented)
+        if asked is None:
+            loop = asyncio.get_running_loop()
+            asked = loop.run_in_executor(self.readers, self.ledger.keyring.find, presented)
+            self._asked_keys[presented] = asked
+            asked.add_done_callback(lambda _: self._asked_keys.pop(presented, None))
+        return await asyncio.shield(asked)
+
+    async def _say_no(self, call: Call, no: No) -> web.Response:
+        """The no, unless the answer to this very request was kept: that comes before any rule."""
+        return call.refuse(no)
+
+
+def _entrance(route: Route) -> Callable[[Call], Awaitable[web.StreamResponse]]:
+    """All that happens between the request's head and the handler, resolved once per route."""
+    handler, roles, write = route.handler, route.roles, route.write
+    patterns = [(name, re.compile(PATH_PARTS[name].pattern, re.ASCII)) for name in route.path_names]
+    query_model: type[Query] = route.query or (
+        (WriteQuery if write else ReadQuery) if roles else Query
+    )
+    plain_query = _plain(query_model)
+    body_model = route.body
+    takes_body, raw, media = route.takes_body, route.raw, route.media
+    empty_body = _plain(body_model) if body_model is not None and not raw else None
+    takes_once = write and route.method == "POST"
+    organisation_in_body = (
+        body_model is not None and not raw and "organisation" in body_model.model_fields
+    )
+    organisation_in_query = "organisation" in query_model.model_fields
+
+    async def enter(call: Call) -> web.StreamResponse:
+        request = call.request
+        if roles:
+            call.key = await call.door.authenticate(request)
+            if call.key.role not in roles:
+                raise Refused("forbidden")
+        if patterns:
+            call.path = dict(request.match_info)
+            for name, pattern in patterns:
+                if pattern.fullmatch(call.path[name]) is None:
+                    raise Refused("not_found")
+        content = b""
+        if takes_body:
+            content = await _read(call, media, call.door.body_bytes_max)
+        if takes_once:
+            call.once = _once(call, content)
+
+        errors: list[FieldError] = []
+        raw_query = request.raw_path.partition("?")[2]
+        if not raw_query and plain_query is not None:
+            call.query = plain_query
+        else:
+            call.query = _parse_query(query_model, raw_query, errors)
+        if raw:
+            call.body = content
+        elif body_model is not None:
+            if not content and empty_body is not None:
+                call.body = empty_body
+            else:
+                call.body = _parse_body(body_model, content, errors)
+        if errors:
+            raise Invalid(errors)
+
+        if write:
+            call.dry_run = call.query.dry_run
+            named = call.body.organisation if organisation_in_body else None
+            if named is None and organisation_in_query:
+                named = call.query.organisation
+            own = call.key.organisation
+            if own is not None and named not in (None, own):
+                raise Refused("not_found", pointer="/organisation", what=named)
+            call.organisation = own or named
+        elif roles and call.query.min_position is not None:
+            await _wait(call, call.query.min_position)
+        return await handler(call)
+
+    return enter
+
+
+def _plain(model: type[BaseModel]) -> Any:
+    """The model with nothing said, where nothing has to be."""
+    try:
+        return model.model_validate({})
+    except ValidationError:
+        return None
+
+
+async def _read(call: Call, media: tuple[str, ...], bytes_max: int) -> bytes:
+    request = call.request
+    if request.headers.get(hdrs.CONTENT_TYPE) is None and not request.can_read_body:
+        call.media = media[0]
+        return b""  # nothing at all was sent
+    call.media = bodies.media_type(request, media)
+    return await bodies.read_body(request, bytes_max)
+
+
+def _once(call: Call, content: bytes) -> Once | None:
+    said = call.request.headers.get("Idempotency-Key")
+    if said is None:
+        return None
+    if not 1 <= len(said) <= 255 or not said.isprintable():
+        expected = "1-255 printable characters"
+        raise Invalid([FieldError("", "wrong_value", {"expected": expected}, "header")])
+    key = call.key
+    if key.member_id is not None and key.role == "member":
+        scope = f"member:{key.member_id}"
+    elif key.organisation is not None:
+        scope = f"organisation:{key.organisation}"
+    else:
+        scope = f"key:{key.id}"
+    asked = f"{call.request.method}\n{call.request.raw_path}\n".encode()
+    return Once(scope, said, hashlib.sha256(asked + content).digest())
+
+
+def _parse_query(model: type[Query], raw_query: str, errors: list[FieldError]) -> Query | None:
+    try:
+        pairs = parse_qsl(
+            raw_query,
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=QUERY_PARAMETERS_MAX,
+        )
+    except UnicodeDecodeError:
+        raise Refused("bad_encoding") from None
+    except ValueError:  # more fields than any route has
+        errors.append(FieldError("", "unknown_parameter", {}, "query"))
+        return None
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in values:
+            errors.append(FieldError(f"/{name}", "wrong_value", {"expected": "once"}, "query"))
+        values[name] = value
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        errors += errors_of(error, "query")
+        return None
+
+
+def _parse_body(
+    model: type[BaseModel], content: bytes, errors: list[FieldError]
+) -> BaseModel | None:
+    try:
+        return model.model_validate(bodies.parse_json(content))
+    except ValidationError as error:
+        errors += errors_of(error)
+        return None
+
+
+async def _wait(call: Call, position: int) -> None:
+    if not await call.views.wait_for(position, WAIT_SECONDS):
+        raise Refused("view_behind", position=call.views.position)

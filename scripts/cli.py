@@ -1,0 +1,205 @@
+"""The table of verbs: what may follow `timebank`, and the file that each verb stands in.
+
+A verb's file is read when the verb is typed, so that `timebank --help` is quick. What ends a verb
+before its answer is said here, once, in the reader's language, with an exit code of `printing`.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from scripts.complaints import complaint
+from scripts.help_pages import Verbs
+from scripts.printing import Exit, note, print_json
+from scripts.sayings import explained, said
+
+
+class Verb(NamedTuple):
+    """Where a verb is written, and what it does in one line."""
+
+    place: str  # module:function
+    zh: str
+    en: str
+
+
+VERBS: dict[str, Verb] = {
+    "init": Verb(
+        "init:init",
+        "创建账本、密钥文件和首个管理员密钥",
+        "make the stores, a keys file, an admin key",
+    ),
+    "serve": Verb("serve:serve", "提供 HTTP 服务", "serve HTTP"),
+    "demo": Verb("demo:demo", "登记一个演示区并提供服务", "seed a living district and serve it"),
+    "unit add": Verb("units:add", "登记单位", "put a unit into the tree"),
+    "org add": Verb("organisations:add", "登记组织", "register an organisation"),
+    "org suspend": Verb("organisations:suspend", "暂停组织登记", "stop an organisation's posting"),
+    "org resume": Verb("organisations:resume", "恢复组织登记", "let an organisation post again"),
+    "key create": Verb("api_keys:create", "创建密钥", "make an API key"),
+    "key list": Verb("api_keys:list_all", "列出密钥", "list the API keys"),
+    "key revoke": Verb("api_keys:revoke", "撤销密钥", "revoke an API key"),
+    "member add": Verb("members:add", "登记成员", "register a member"),
+    "member import": Verb("members:import_file", "从表格登记成员", "register members from a sheet"),
+    "hours import": Verb(
+        "hours:import_file", "从表格登记服务记录", "post service records from a sheet"
+    ),
+    "policy list": Verb("policies:list_all", "列出政策版本", "list the versions published"),
+    "policy show": Verb("policies:show", "显示某日的政策", "show what holds on a date"),
+    "policy publish": Verb("policies:publish", "发布政策", "publish changes from a date on"),
+    "audit verify": Verb("audit:verify", "逐条核验账本", "recompute every leaf and sum"),
+    "audit replay": Verb("audit:replay", "重放账本并与视图比较", "rebuild the views and compare"),
+    "audit trail": Verb("audit:trail", "列出事件", "list events"),
+    "audit trial-balance": Verb(
+        "audit:trial_balance", "试算平衡", "every account's balance, and the sum"
+    ),
+    "views status": Verb("views:status", "视图读到何处", "how far the views have read"),
+    "views rebuild": Verb("views:rebuild", "重建视图", "build the views anew"),
+    "db upgrade": Verb("db:upgrade", "升级数据库结构", "bring the schemas up to date"),
+    "db check": Verb("db:check", "检查数据库", "check schemas and files"),
+    "config show": Verb("config:show", "显示设置及其来源", "every setting and its source"),
+    "doctor": Verb("doctor:doctor", "检查运行环境", "look for what is wrong with this house"),
+    "openapi": Verb("openapi:openapi", "输出 OpenAPI 文档", "print the OpenAPI document"),
+    "bench": Verb("bench:bench", "测量性能", "measure, against a bare handler"),
+    "completion": Verb(
+        "completion:completion", "输出 shell 补全脚本", "print a shell's completion script"
+    ),
+}
+
+GROUPS: dict[str, tuple[str, str]] = {
+    "unit": ("单位：区、镇街、社区", "units: districts, streets, communities"),
+    "org": ("组织", "organisations"),
+    "key": ("API 密钥", "API keys"),
+    "member": ("成员", "members"),
+    "hours": ("服务记录", "service records"),
+    "policy": ("政策", "policies"),
+    "audit": ("审计", "audit"),
+    "views": ("视图", "views"),
+    "db": ("数据库", "the database"),
+    "config": ("设置", "settings"),
+}
+
+
+class Later(click.Command):
+    """A verb of the table; its file is read when it is typed."""
+
+    def __init__(self, name: str, verb: Verb) -> None:
+        super().__init__(name, short_help=explained(verb.zh, verb.en), add_help_option=False)
+        self._verb = verb
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """The context of the verb itself."""
+        return self.load().make_context(info_name, args, parent, **extra)
+
+    def load(self) -> click.Command:
+        """The verb itself, with its parameters."""
+        module, _, function = self._verb.place.partition(":")
+        command: click.Command = getattr(importlib.import_module(f"scripts.{module}"), function)
+        command.help = self.short_help
+        return command
+
+
+class Table(Verbs):
+    """The verbs, and what is said when one of them ends before its answer."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the verb that the arguments name, and leave with its exit code."""
+        given = sys.argv[1:] if args is None else list(args)
+        try:
+            left = super().main(given, prog_name or "timebank", complete_var, False, **extra)
+        except (click.Abort, KeyboardInterrupt):
+            note(said("interrupted"))
+            sys.exit(130)  # 128 and the number of SIGINT, as shells have it
+        except click.exceptions.NoArgsIsHelpError as asked:
+            note(asked.format_message())
+            sys.exit(Exit.USAGE)
+        except BrokenPipeError:
+            sys.stdout = None  # whoever read has gone; nothing is flushed at the end
+            sys.exit(Exit.OK)
+        except Exception as error:
+            heard = complaint(error)
+            if heard is not None:
+                note(heard.text)
+                if "--json" in given:
+                    print_json({"error": heard.value})
+                sys.exit(heard.exit_code)
+            raise
+        sys.exit(left or Exit.OK)
+
+
+def _table() -> Table:
+    top = Table(
+        "timebank",
+        help=explained("时间银行账本", "The ledger of a time bank"),
+        params=[
+            click.Option(
+                ["--config"],
+                type=click.Path(path_type=Path),
+                help=explained("TOML 设置文件", "a TOML file of settings"),
+            ),
+            click.Option(["--database-url"], help=explained("数据库地址", "where the ledger lies")),
+            click.Option(["--ledger"], help=explained("账本名称", "the ledger's name")),
+            click.Option(
+                ["--version"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                callback=_print_version,
+                help=explained("显示版本", "print the version"),
+            ),
+        ],
+        callback=_keep_flags,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        no_args_is_help=True,
+    )
+    groups: Mapping[str, click.Group] = {
+        name: Verbs(name, short_help=explained(zh, en), help=explained(zh, en))
+        for name, (zh, en) in GROUPS.items()
+    }
+    for path, entry in VERBS.items():
+        group, _, name = path.rpartition(" ")
+        (groups[group] if group else top).add_command(Later(name, entry))
+        if group:
+            top.add_command(groups[group])
+    return top
+
+
+@click.pass_context
+def _keep_flags(context: click.Context, /, **flags: Any) -> None:
+    context.obj = flags
+
+
+def _print_version(context: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            click.echo(version("timebank"))
+        except PackageNotFoundError:  # a checkout that was not installed
+            import tomllib
+
+            text = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+            click.echo(tomllib.loads(text)["project"]["version"])
+        context.exit()
+
+
+main = _table()
+
+if __name__ == "__main__":
+    main()

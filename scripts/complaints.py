@@ -1,0 +1,159 @@
+"""What ended a verb before its answer, as it is said to people and programs, with the exit code."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+
+from ledger.refusals import detail, title
+from ledger.units import Refused
+from scripts.printing import Exit, Stopped
+from scripts.sayings import languages, said
+
+
+class Complaint(NamedTuple):
+    """An error's sentence, its JSON, and the exit code."""
+
+    text: str
+    value: dict[str, Any]
+    exit_code: Exit
+
+
+def complaint(error: BaseException) -> Complaint | None:
+    """What to say of an error; None where it is a bug of ours.
+
+    The kinds are known by name, so that no verb imports what only another one needs.
+    """
+    for kind in type(error).__mro__:
+        known = KINDS.get(f"{kind.__module__}.{kind.__qualname__}")
+        if known is not None:
+            return known(error)
+    return None
+
+
+def _own(error: Stopped) -> Complaint:
+    return _saying(error.code, error.exit_code, **error.params)
+
+
+def _refused(refused: Refused) -> Complaint:
+    # A flag that the command line's form alone shows wrong is usage; a rule's no is a refusal.
+    return _of_code(
+        refused.code,
+        refused.params,
+        [(refused.pointer, refused.code, refused.params)] if refused.pointer else [],
+    )
+
+
+def _invalid(invalid: Any) -> Complaint:
+    errors = [(each.pointer, each.code, each.params) for each in invalid.errors]
+    return _of_code("invalid", {"count": len(errors)}, errors, Exit.USAGE)
+
+
+def _of_code(
+    code: str, params: Any, errors: list[tuple[str, str, Any]], exit_code: Exit = Exit.REFUSED
+) -> Complaint:
+    """A no of `ledger.refusals`: its title and sentence, or the sentence of each field."""
+    lines: list[str] = []
+    for language in languages():
+        if errors:
+            lines += [f"{pointer}: {detail(each, language, of)}" for pointer, each, of in errors]
+        else:
+            lines.append(detail(code, language, params))
+    value: dict[str, Any] = {"code": code}
+    for language in languages()[:1]:
+        value |= {"title": title(code, language), "detail": detail(code, language, params)}
+        if errors:
+            value["errors"] = [
+                {"pointer": pointer, "code": each, "detail": detail(each, language, of)}
+                for pointer, each, of in errors
+            ]
+    return Complaint("\n".join(lines), value, exit_code)
+
+
+def _saying(code: str, exit_code: Exit, **params: object) -> Complaint:
+    text = said(code, **params)
+    return Complaint(text, {"code": code, "detail": text.splitlines()[0]}, exit_code)
+
+
+def _usage(error: click.UsageError) -> Complaint:
+    """Click's complaints in the reader's language, with the way to the help page."""
+    match error:
+        case click.exceptions.NoSuchCommand():
+            found = _saying("no_such_verb", Exit.USAGE, name=error.command_name)
+        case click.NoSuchOption():
+            found = _saying("no_such_option", Exit.USAGE, name=error.option_name)
+        case click.BadOptionUsage():
+            found = _saying("value_expected", Exit.USAGE, name=error.option_name)
+        case click.MissingParameter():
+            found = _saying("missing_parameter", Exit.USAGE, name=_name(error))
+        case click.BadParameter():
+            found = _bad_parameter(error)
+        case _ if error.ctx is not None and isinstance(error.ctx.command, click.Group):
+            found = _saying("missing_verb", Exit.USAGE, command=error.ctx.command_path)
+        case _:
+            found = _saying("bad_usage", Exit.USAGE, reason=error.format_message())
+    if error.ctx is None:
+        return found
+    return found._replace(text=f"{error.ctx.get_usage()}\n{found.text}")
+
+
+def _bad_parameter(error: click.BadParameter) -> Complaint:
+    name = _name(error)
+    match error.param.type if error.param is not None else None:
+        case click.Choice(choices=choices):
+            allowed = ", ".join(str(each) for each in choices)
+            return _saying("not_one_of", Exit.USAGE, name=name, allowed=allowed)
+        case click.types.IntParamType():
+            return _saying("not_a_number", Exit.USAGE, name=name)
+        case _:
+            return _saying("bad_parameter", Exit.USAGE, name=name, reason=error.message)
+
+
+def _name(error: click.BadParameter) -> str:
+    if error.param is None:
+        return str(error.param_hint or "")
+    if isinstance(error.param, click.Option):
+        return max(error.param.opts, key=len)
+    return error.param.make_metavar(error.ctx) if error.ctx else str(error.param.name)
+
+
+def _settings(error: Exception) -> Complaint:
+    return _saying("bad_settings", Exit.USAGE, reason=error)
+
+
+def _secrets(error: Exception) -> Complaint:
+    return _saying("secrets_unusable", Exit.UNAVAILABLE, reason=error)
+
+
+def _vault_key(error: Exception) -> Complaint:
+    return _saying("wrong_vault_key", Exit.UNAVAILABLE)
+
+
+def _busy(error: Exception) -> Complaint:
+    return _of_code("busy", {}, [], Exit.UNAVAILABLE)
+
+
+def _database(error: Any) -> Complaint:
+    reason = " ".join(str(error.orig or error).split())
+    return _saying("database_away", Exit.UNAVAILABLE, reason=reason)
+
+
+def _system(error: OSError) -> Complaint:
+    reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+    return _saying("system_says", Exit.UNAVAILABLE, reason=reason)
+
+
+KINDS: dict[str, Callable[[Any], Complaint]] = {
+    "scripts.printing.Stopped": _own,
+    "click.exceptions.UsageError": _usage,
+    "ledger.units.Refused": _refused,
+    "api.problems.Invalid": _invalid,
+    "ledger.desk.Busy": _busy,
+    "ledger.settings.BadSettings": _settings,
+    "ledger.keys_file.KeysUnusable": _secrets,
+    "ledger.vault.WrongVaultKey": _vault_key,
+    "sqlalchemy.exc.OperationalError": _database,
+    "sqlalchemy.exc.InterfaceError": _database,
+    "builtins.OSError": _system,
+}
+"""The name of an error's class -> what is said of it; the nearest of its classes counts."""

@@ -1,0 +1,176 @@
+"""What the command line says of its own, in Chinese and English, and which of the two to speak.
+
+The language is that of `TIMEBANK_LANG` (`zh` or `en`), else that of the locale (`LC_ALL`,
+`LC_MESSAGES`, `LANG`); where none of them tells, both are said.
+"""
+
+import os
+
+from ledger.refusals import Language
+
+SAYINGS: dict[str, tuple[str, str]] = {
+    # -- usage
+    "no_such_verb": ("没有命令 {name}。", "There is no verb {name}."),
+    "no_such_option": ("没有选项 {name}。", "There is no option {name}."),
+    "missing_verb": ("缺少命令：{command} --help", "A verb is missing: {command} --help"),
+    "missing_parameter": ("缺少 {name}。", "{name} is missing."),
+    "value_expected": ("选项 {name} 需要一个值。", "The option {name} takes a value."),
+    "not_one_of": ("{name}：应为 {allowed} 之一。", "{name}: expected one of {allowed}."),
+    "no_such_file": ("{name}：没有文件 {path}。", "{name}: there is no file {path}."),
+    "not_a_date": (
+        "{name}：应为 ISO 8601 日期，例如 2026-03-06。",
+        "{name}: expected an ISO 8601 date, such as 2026-03-06.",
+    ),
+    "not_a_number": ("{name}：应为整数。", "{name}: expected a whole number."),
+    "bad_parameter": ("{name}：{reason}", "{name}: {reason}"),
+    "bad_usage": ("用法有误：{reason}", "Wrong usage: {reason}"),
+    "bad_settings": ("设置有误：{reason}", "Wrong settings: {reason}"),
+    "bad_key": ("密钥参数有误：{reason}", "The key cannot be made: {reason}"),
+    "bad_field": ("{pointer}：{detail}", "{pointer}: {detail}"),
+    "bad_line": ("第 {line} 行：{detail}", "line {line}: {detail}"),
+    "bad_line_field": ("第 {line} 行 {pointer}：{detail}", "line {line}, {pointer}: {detail}"),
+    "unreadable_changes": (
+        "{path} 不是可读取的 JSON 或 TOML：{reason}",
+        "{path} is neither JSON nor TOML that can be read: {reason}",
+    ),
+    # -- refused
+    "made_already": (
+        "账本已存在：{where}。没有任何改动。",
+        "There is a ledger already: {where}. Nothing was changed.",
+    ),
+    "file_exists": (
+        "文件 {path} 已存在，不会覆盖。没有任何改动。",
+        "The file {path} exists and is not overwritten. Nothing was changed.",
+    ),
+    "served_already": (
+        "另一个进程（{pid}）正在为 {where} 提供服务；一个 SQLite 文件只能有一个。",
+        "Another process ({pid}) serves {where}; one SQLite file has one server.",
+    ),
+    "not_a_demo": (
+        "{where} 已有账本，但不是演示创建的；演示不会写入其中。",
+        "There is a ledger at {where} that no demo made; a demo does not write into it.",
+    ),
+    "other_demo": (
+        "{where} 已有规模为 {size}、种子为 {seed} 的演示；请删除该目录或用 --folder 另选一个。",
+        "{where} holds a demo of size {size} and seed {seed}; "
+        "remove the folder, or choose another with --folder.",
+    ),
+    "no_such_key": ("没有密钥 {id}。", "There is no key {id}."),
+    # -- unavailable
+    "not_made": (
+        "没有账本：{where}。请先运行 timebank init。",
+        "There is no ledger at {where}. Make one with: timebank init",
+    ),
+    "secrets_unusable": ("密钥文件不可用：{reason}", "The secrets cannot be used: {reason}"),
+    "wrong_vault_key": (
+        "保险库密钥与此账本不符。",
+        "The vault key is not the one this ledger's vault was made with.",
+    ),
+    "database_away": ("数据库不可用：{reason}", "The database is not available: {reason}"),
+    "other_schema": (
+        "数据库结构不是最新：{reason}。请运行 timebank db upgrade。",
+        "The database's schema is another: {reason}. Run: timebank db upgrade",
+    ),
+    "address_taken": (
+        "地址 {address} 不能使用：{reason}。可用 --port 另选端口。",
+        "The address {address} cannot be used: {reason}. Choose another port with --port.",
+    ),
+    "system_says": ("系统拒绝：{reason}", "The system refuses: {reason}"),
+    "not_in_this_copy": (
+        "此版本不含命令 {name}。",
+        "The verb {name} is not part of this copy.",
+    ),
+    # -- what went on
+    "interrupted": ("已中断。", "Interrupted."),
+    "first_admin_key": (
+        "首个管理员密钥（只显示这一次）：{key}",
+        "The first admin key, shown this once: {key}",
+    ),
+    "admin_key_in": ("首个管理员密钥在 {path}", "The first admin key is in {path}"),
+    "key_shown_once": (
+        "密钥（只显示这一次）：{key}",
+        "The key, shown this once: {key}",
+    ),
+    "serving": ("服务地址 {address}", "Serving at {address}"),
+    "stopping": ("正在停止，等待进行中的请求…", "Stopping; requests under way are finished …"),
+    "seeding": ("正在登记演示数据", "Seeding the demo"),
+    "demo_reused": ("沿用 {where} 中的演示数据", "The demo in {where} is there already"),
+    "reading": ("正在读取", "Reading"),
+    "importing": ("正在导入", "Importing"),
+    "verifying": ("正在核验", "Verifying"),
+    "replaying": ("正在重放", "Replaying"),
+    "rebuilding": ("正在重建视图", "Rebuilding the views"),
+    "unread_setting": (
+        "环境变量 {name} 不是任何设置",
+        "The environment's {name} is no setting",
+    ),
+    # -- verification
+    "verified": (
+        "全部 {entries} 条记录核验无误。",
+        "All {entries} entries are as they were written.",
+    ),
+    "first_wrong": (
+        "第一个有误的位置：{position}。{what}",
+        "First wrong position: {position}. {what}",
+    ),
+    "wrong_position_missing": ("此位置没有记录。", "There is no entry at this position."),
+    "wrong_leaf": (
+        "记录与写入时的哈希不符。",
+        "The entry is not the one whose hash was kept when it was written.",
+    ),
+    "wrong_unreadable": ("记录的内容无法读取。", "The entry's data cannot be read."),
+    "wrong_stream": (
+        "记录所在的流与其内容不符。",
+        "The entry stands in another stream than its data says.",
+    ),
+    "wrong_version": (
+        "流内版本号不连续。",
+        "The versions of the entry's stream are not dense from 1.",
+    ),
+    "wrong_sum": ("分录合计不为零。", "The entry's double-entry lines do not sum to zero."),
+    "wrong_recorded_at": (
+        "记录时间早于前一条。",
+        "The entry says it was recorded before the one ahead of it.",
+    ),
+    "wrong_receipt": (
+        "凭证索引与记录不符。",
+        "The index of receipts is not what the entries say.",
+    ),
+    "wrong_record_entry": (
+        "服务记录索引与记录不符。",
+        "The index of service records is not what the entries say.",
+    ),
+    "wrong_damaged": (
+        "数据库文件已损坏，无法继续读取。",
+        "The database is damaged and cannot be read on.",
+    ),
+    "views_equal": ("视图与账本一致。", "The views are what the journal says."),
+    "first_difference": (
+        "视图与账本不一致。第一处差异：{view}，{row}",
+        "The views differ from the journal. The first difference: {view}, {row}",
+    ),
+}
+"""Code -> what is said. A place in braces is filled with what the case at hand gives."""
+
+
+def languages() -> tuple[Language, ...]:
+    """What to speak: one language where the environment tells, else both."""
+    for name in ("TIMEBANK_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        match os.environ.get(name, "")[:2].lower():
+            case "zh":
+                return ("zh",)
+            case "en":
+                return ("en",)
+    return ("zh", "en")
+
+
+def said(code: str, **params: object) -> str:
+    """A saying with its places filled; both languages stand on lines of their own."""
+    texts = dict(zip(("zh", "en"), SAYINGS[code], strict=True))
+    return "\n".join(texts[each].format_map(params) for each in languages())
+
+
+def explained(zh: str, en: str) -> str:
+    """A text of the help pages, fixed when the program starts."""
+    texts = {"zh": zh, "en": en}
+    return " / ".join(texts[each] for each in languages())

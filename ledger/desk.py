@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Any, Literal, NamedTuple
 
@@ -180,6 +181,7 @@ class Committer:
                 raise
             if batch.entries:
                 self._settle(batch)
+                self._store.committed()
                 self._committed(batch.entries)
             return answers
         raise Busy
@@ -247,10 +249,11 @@ class Committer:
     def _apply(self, batch: _Batch, command: Command) -> Done:
         """One command through its rule; its facts are stamped, placed and folded."""
         command.at = batch.at
-        states = {name: self._state(batch, key) for name, key in command.relies_on().items()}
-        further = command.then_relies_on(states)
-        if further:
-            states |= {name: self._state(batch, key) for name, key in further.items()}
+        states: dict[str, Any] = {}
+        for keys_of in (command.relies_on, partial(command.then_relies_on, states)):
+            for name, key in keys_of().items():
+                held = self._cache.get(key)
+                states[name] = held.state if held is not None else self._state(batch, key)
         facts = RULEBOOK[type(command)](command, **states)
         spelled = [_spell(fact, command, batch.recorded_at) for fact in facts]
         entries = [
@@ -348,15 +351,22 @@ class Committer:
             batch.kept = _kept_answers(batch.connection, places)
         missing: set[str] = set()
         receipts: list[tuple[str, str]] = []
-        for job in jobs:
-            for command in job.commands:
-                for key in command.relies_on().values():
-                    prefix, _, rest = key.partition(":")
-                    if prefix == "receipt":
-                        organisation, _, receipt = rest.partition("/")
-                        receipts.append((organisation, receipt))
-                    elif prefix not in ("record", "actor") and key not in self._cache:
-                        missing.add(key)
+        wanted = {
+            key: None
+            for job in jobs
+            for command in job.commands
+            for key in command.relies_on().values()
+        }
+        for key in wanted:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                continue
+            prefix, _, rest = key.partition(":")
+            if prefix == "receipt":
+                organisation, _, receipt = rest.partition("/")
+                receipts.append((organisation, receipt))
+            elif prefix in STATES and prefix != "record":
+                missing.add(key)
         if receipts:
             batch.receipts = journal.records_under(batch.connection, receipts)
         if missing:
@@ -372,10 +382,7 @@ class Committer:
             self._cache[name] = held
 
     def _state(self, batch: _Batch, key: str) -> Any:
-        held = self._cache.get(key)
-        if held is not None:
-            self._cache.move_to_end(key)
-            return held.state
+        """The state of a key that is not in the cache."""
         prefix, _, rest = key.partition(":")
         match prefix:
             case "receipt":

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from ledger import store
 from ledger.events import EVENT_TYPES, Entry, Event, PostedContent, RecordEvent, decode
+from ledger.units import id_bytes
 
 PAGE = 5_000
 """Entries read at a time where many are read."""
@@ -47,7 +48,7 @@ def index_rows(entries: Iterable[Entry]) -> IndexRows:
         event = entry.event
         if not isinstance(event, RecordEvent):
             continue
-        record = UUID(event.record_id).bytes
+        record = id_bytes(event.record_id)
         record_entries.append((record, entry.position))
         if isinstance(event, PostedContent):
             receipts.append((event.organisation, event.receipt, record))
@@ -90,7 +91,7 @@ def record(connection: Connection, record_id: str) -> list[Entry]:
     """Every entry about one service record, oldest first."""
     positions = [
         row.position
-        for row in connection.execute(_RECORD_POSITIONS, {"record_id": UUID(record_id).bytes})
+        for row in connection.execute(_RECORD_POSITIONS, {"record_id": id_bytes(record_id)})
     ]
     return [to_entry(row) for row in store.read_positions(connection, positions)]
 

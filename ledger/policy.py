@@ -8,7 +8,7 @@ version (DOMAIN, section 4, "Policies in time").
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from ledger.events import Event, PolicyPublished
@@ -62,20 +62,29 @@ def completed(changes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+class Recording(NamedTuple):
+    """The policy in force when something is recorded."""
+
+    at: datetime
+    zone: ZoneInfo
+    today: date
+    values: Values
+
+
 class Policies:
     """The state of the stream `policies`: every version so far, and what holds on a date."""
 
     def __init__(self) -> None:
         self.versions: list[PolicyPublished] = []
         self._values: dict[date, Values] = {}
-        self._zones: dict[date, ZoneInfo] = {}
+        self._recording: Recording | None = None
 
     def apply(self, event: Event, position: int) -> None:
         """Take in one more version."""
         if isinstance(event, PolicyPublished):
             self.versions.append(event)
             self._values.clear()
-            self._zones.clear()
+            self._recording = None
 
     @property
     def version(self) -> int:
@@ -96,13 +105,17 @@ class Policies:
             self._values[day] = values
         return values
 
-    def zone(self, recorded_at: datetime) -> ZoneInfo:
-        """The zone in force at an instant: that of its UTC date, which is known without it."""
-        day = recorded_at.astimezone(UTC).date()
-        zone = self._zones.get(day)
-        if zone is None:
-            zone = self._zones[day] = ZoneInfo(self.on(day)["zone"])
-        return zone
+    def recording(self, at: datetime) -> Recording:
+        """What holds for what is recorded at an instant.
+
+        The zone is that of the instant's UTC date, which is known without it; the rest goes by the
+        date in that zone. All commands of a batch share their instant, so the last answer is kept.
+        """
+        if self._recording is None or self._recording.at != at:
+            zone = ZoneInfo(self.on(at.astimezone(UTC).date())["zone"])
+            today = at.astimezone(zone).date()
+            self._recording = Recording(at, zone, today, self.on(today))
+        return self._recording
 
 
 def credits_for(minutes: Minutes, category: str, values: Values) -> tuple[Credits, int]:

@@ -42,12 +42,19 @@ def new_id() -> str:
 
 def instant_text(at: datetime) -> str:
     """RFC 3339 in UTC, `Z`, as short as exact: microseconds only where there are some."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat()[:-6] + "Z"  # `+00:00` is six characters
 
 
 def recorded_text(at: datetime) -> str:
     """RFC 3339 in UTC with always six digits after the second, so that text order is time order."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def id_bytes(text: str) -> bytes:
+    """The 16 bytes of a UUID's text."""
+    return bytes.fromhex(text.replace("-", ""))
 
 
 def instant(text: str) -> datetime:

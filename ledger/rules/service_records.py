@@ -125,10 +125,8 @@ def post_hours(
             now=instant_text(command.at),
         )
 
-    zone = policies.zone(command.at)
-    today = command.at.astimezone(zone).date()
+    _, zone, today, when_recorded = policies.recording(command.at)
     served_on = command.started_at.astimezone(zone).date()
-    when_recorded = policies.on(today)
     oldest = today - timedelta(days=when_recorded["backfill_window_days"])
     if served_on < oldest:
         raise Refused("too_old", served_on=served_on.isoformat(), oldest=oldest.isoformat())
@@ -184,8 +182,7 @@ def verify_hours(
         raise Refused("own_hours")
     if command.actor_name == poster:
         raise Refused("second_person_needed")
-    recorded_at = instant(content.recorded_at)
-    when_recorded = policies.on(recorded_at.astimezone(policies.zone(recorded_at)).date())
+    when_recorded = policies.recording(instant(content.recorded_at)).values
     figures = _figures(
         account,
         account.waiting[content.record_id],

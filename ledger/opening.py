@@ -1,0 +1,119 @@
+"""The open house: the three stores of a ledger, its keys and its desk, from the settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import Engine, inspect
+from sqlalchemy.engine import make_url
+
+from ledger import vault_rows
+from ledger.desk import Committer, Desk
+from ledger.keys import Keyring
+from ledger.keys_file import Secrets, load_secrets
+from ledger.settings import Settings
+from ledger.store import Store, open_engine, sibling_url
+from ledger.vault import Vault
+
+
+class NotMade(Exception):
+    """There is no ledger here yet: `timebank init` makes one."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """A ledger whose stores are open. `close` it, or use it in a `with`."""
+
+    settings: Settings
+    secrets: Secrets
+    store: Store
+    vault_engine: Engine
+    views_engine: Engine
+    vault: Vault
+    keyring: Keyring
+    committer: Committer
+    desk: Desk
+
+    def close(self) -> None:
+        """Finish what waits at the desk, then give back every connection."""
+        self.desk.close()
+        self.store.close()
+        self.vault_engine.dispose()
+        self.views_engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def is_made(settings: Settings) -> bool:
+    """Is there a journal at the settings' place? Makes none by looking."""
+    if settings.database_url.startswith("sqlite"):
+        path = Path(make_url(settings.database_url).database or "")
+        if not path.exists():
+            return False
+    store = Store(settings.database_url, settings.ledger)
+    try:
+        return inspect(store.engine).has_table("entries")
+    finally:
+        store.close()
+
+
+def make_ledger(settings: Settings) -> None:
+    """Make the journal and the vault, or bring them to the newest schema; views make themselves."""
+    store = Store(settings.database_url, settings.ledger)
+    vault_engine = open_vault_engine(settings)
+    try:
+        store.create()
+        with vault_engine.begin() as connection:
+            if not store.is_sqlite:
+                schema = f'CREATE SCHEMA IF NOT EXISTS "{settings.ledger}_vault"'
+                connection.exec_driver_sql(schema)
+            vault_rows.metadata.create_all(connection)
+    finally:
+        store.close()
+        vault_engine.dispose()
+
+
+def open_ledger(
+    settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Ledger:
+    """Open what `make_ledger` made; NotMade, KeysUnusable or WrongVaultKey say why not."""
+    if not is_made(settings):
+        raise NotMade
+    secrets = load_secrets(settings)
+    store = Store(settings.database_url, settings.ledger)
+    vault_engine = open_vault_engine(settings)
+    views_engine = open_engine(
+        sibling_url(settings.database_url, "views"), f"{settings.ledger}_views", durable=False
+    )
+    try:
+        vault = Vault(vault_engine, secrets.vault_key)
+    except BaseException:
+        store.close()
+        vault_engine.dispose()
+        views_engine.dispose()
+        raise
+    committer = Committer(store, clock)
+    return Ledger(
+        settings=settings,
+        secrets=secrets,
+        store=store,
+        vault_engine=vault_engine,
+        views_engine=views_engine,
+        vault=vault,
+        keyring=Keyring(store.engine),
+        committer=committer,
+        desk=Desk(committer),
+    )
+
+
+def open_vault_engine(settings: Settings) -> Engine:
+    """The vault's engine alone."""
+    return open_engine(
+        sibling_url(settings.database_url, "vault"), f"{settings.ledger}_vault", durable=True
+    )

@@ -19,6 +19,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateSchema
 
 from ledger.personal_data import DEFAULT_DOCUMENT_KIND, PERSON_FIELDS, Person, normalise
 from ledger.remembered import Remembered
@@ -47,7 +48,15 @@ from ledger.vault_rows import (
     vault,
 )
 
-__all__ = ["Held", "Known", "Newcomer", "Person", "Vault", "WrongVaultKey", "metadata"]
+__all__ = ["Held", "Known", "Newcomer", "Person", "Vault", "WrongVaultKey", "create", "metadata"]
+
+
+def create(engine: Engine, schema: str) -> None:
+    """The vault's tables, where they are not there yet; on PostgreSQL in this schema."""
+    with engine.execution_options(writing=True).begin() as db:
+        if db.dialect.name == "postgresql":
+            db.execute(CreateSchema(schema, if_not_exists=True))
+        metadata.create_all(db)
 
 
 class WrongVaultKey(Exception):
@@ -73,12 +82,17 @@ class Held:
 
 
 class Vault:
-    """The personal data behind one vault key. The tables exist; a new vault takes the key."""
+    """The personal data behind one vault key.
+
+    The engine is from `store.open_engine`, durable; `create` has made the tables. A new vault takes
+    the key, a made one refuses every other.
+    """
 
     def __init__(
         self, engine: Engine, vault_key: bytes, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine = engine
+        self._writer = engine.execution_options(writing=True)
         self._sealing = Sealing(vault_key)
         self._remembered = Remembered(clock, self._count_erasures)
         self._take_or_check_key()
@@ -311,13 +325,11 @@ class Vault:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """A transaction, one at a time among all processes."""
-        with self._engine.begin() as db:
+        """A transaction as the only writer, across processes: what it reads, nobody changes."""
+        with self._writer.begin() as db:  # on SQLite it begins with the write lock
             if db.dialect.name == "sqlite":
                 db.exec_driver_sql("PRAGMA secure_delete = ON").close()
-            # Writing first, even if nothing, takes SQLite's write lock and PostgreSQL's lock on the
-            # row: what is read after it nobody changes before this commits.
-            db.execute(update(vault).values(erasures=vault.c.erasures))
+            db.execute(select(vault.c.id).with_for_update())  # on PostgreSQL this is the lock
             yield db
 
     def _take_or_check_key(self) -> None:
@@ -328,7 +340,7 @@ class Vault:
             said = db.execute(stated).one_or_none()
         if said is None:
             try:
-                with self._engine.begin() as db:
+                with self._writer.begin() as db:
                     db.execute(insert(vault), row)
             except IntegrityError:  # another process was first: its key is the vault's
                 pass

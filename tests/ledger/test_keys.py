@@ -3,16 +3,13 @@
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy import Engine, event, select
 
-from ledger import store
 from ledger.keys import (
     ALPHABET,
     Key,
@@ -26,6 +23,8 @@ from ledger.keys import (
     parse_key,
     revoke_key,
 )
+from ledger.store import Store
+from ledger.store import keys as keys_table
 from ledger.units import new_id, recorded_text
 
 NOW = datetime(2026, 3, 6, 10, tzinfo=UTC)
@@ -33,11 +32,8 @@ TODAY = NOW.date()
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'timebank.db'}")
-    store.keys.create(engine)
-    yield engine
-    engine.dispose()
+def engine(store: Store) -> Engine:
+    return store.engine
 
 
 class Clock:
@@ -125,7 +121,7 @@ def test_a_key_with_something_around_it_is_no_key(change: str) -> None:
 def test_only_a_hash_of_the_key_is_kept(engine: Engine) -> None:
     new = created(engine)
     with engine.connect() as db:
-        row = db.execute(select(store.keys)).one()
+        row = db.execute(select(keys_table)).one()
     assert row.hash == hashlib.sha256(new.text.encode()).digest()
     secret = new.text[18:58]
     assert not any(secret in str(value) for value in row)
@@ -309,7 +305,8 @@ class asked:
         self._statements: list[str] = []
 
     def _hear(self, *executed: object) -> None:
-        self._statements.append(str(executed[2]))
+        if executed[2] != "BEGIN":
+            self._statements.append(str(executed[2]))
 
     def __enter__(self) -> list[str]:
         event.listen(self._engine, "before_cursor_execute", self._hear)

@@ -9,13 +9,12 @@ from typing import Self
 from sqlalchemy import Engine, inspect
 from sqlalchemy.engine import make_url
 
-from ledger import vault_rows
+from ledger import vault
 from ledger.desk import Committer, Desk
 from ledger.keys import Keyring
 from ledger.keys_file import Secrets, load_secrets
 from ledger.settings import Settings
 from ledger.store import Store, open_engine, sibling_url
-from ledger.vault import Vault
 
 
 class NotMade(Exception):
@@ -31,7 +30,7 @@ class Ledger:
     store: Store
     vault_engine: Engine
     views_engine: Engine
-    vault: Vault
+    vault: vault.Vault
     keyring: Keyring
     committer: Committer
     desk: Desk
@@ -69,11 +68,7 @@ def make_ledger(settings: Settings) -> None:
     vault_engine = open_vault_engine(settings)
     try:
         store.create()
-        with vault_engine.begin() as connection:
-            if not store.is_sqlite:
-                schema = f'CREATE SCHEMA IF NOT EXISTS "{settings.ledger}_vault"'
-                connection.exec_driver_sql(schema)
-            vault_rows.metadata.create_all(connection)
+        vault.create(vault_engine, f"{settings.ledger}_vault")
     finally:
         store.close()
         vault_engine.dispose()
@@ -92,7 +87,7 @@ def open_ledger(
         sibling_url(settings.database_url, "views"), f"{settings.ledger}_views", durable=False
     )
     try:
-        vault = Vault(vault_engine, secrets.vault_key)
+        opened_vault = vault.Vault(vault_engine, secrets.vault_key)
     except BaseException:
         store.close()
         vault_engine.dispose()
@@ -105,7 +100,7 @@ def open_ledger(
         store=store,
         vault_engine=vault_engine,
         views_engine=views_engine,
-        vault=vault,
+        vault=opened_vault,
         keyring=Keyring(store.engine),
         committer=committer,
         desk=Desk(committer),

@@ -268,7 +268,7 @@ class Committer:
     def _place(self, batch: _Batch, fact: Event, data: bytes) -> Entry:
         """Give a fact its position and version, and fold it, so that the next command sees it."""
         stream = fact.stream
-        held = self._cache[stream]  # a command names every stream that it writes to
+        held = self._cache.get(stream) or self._held(batch, stream)
         entry = Entry(batch.next_position, stream, held.version + 1, type(fact).__name__, fact)
         batch.entries.append(entry)
         batch.rows.append((stream, entry.version, entry.type, data))
@@ -392,13 +392,17 @@ class Committer:
                 return self._record(batch, rest)
             case "actor":
                 return keys.actor_names(batch.connection, [rest]).get(rest, rest)
+        return self._held(batch, key).state
+
+    def _held(self, batch: _Batch, key: str) -> _Held:
+        """A stream that is not in the cache, read from the journal."""
         self._load(batch, [key])
         held = self._cache[key]
         for entry in batch.entries:  # it was undone, or evicted, amid this very batch
             if entry.stream == key:
                 held.state.apply(entry.event, entry.position)
                 held.version = entry.version
-        return held.state
+        return held
 
     def _record(self, batch: _Batch, record_id: str | None) -> Record:
         state = Record()

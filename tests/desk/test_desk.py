@@ -1,4 +1,4 @@
-"""The desk: decided together, durable before the answer, exact with several desks on one journal."""
+"""The desk: decided together, durable before the answer, exact with several desks."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

@@ -48,6 +48,7 @@ class PathPart:
 PATH_PARTS: dict[str, PathPart] = {
     "id": PathPart(UUID_PATTERN, "UUID", "019f0000-0000-7000-8000-00000000000a"),
     "code": PathPart(CODE_PATTERN, "Code", "west-coast"),
+    "problem": PathPart(r"^[a-z_]{2,60}$", "Code of a problem", "receipt_reused"),
 }
 """The named places of our paths; a further name is added here."""
 
@@ -77,6 +78,15 @@ class Route:
     def path_names(self) -> tuple[str, ...]:
         """The named places in the path."""
         return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def query_model(self) -> "type[Query]":
+        """The model of the query: the route's own, or what every route of its kind takes."""
+        if self.query is not None:
+            return self.query
+        if not self.roles:
+            return Query
+        return WriteQuery if self.write else ReadQuery
 
     @property
     def takes_body(self) -> bool:

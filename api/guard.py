@@ -18,7 +18,7 @@ import orjson
 import structlog
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from api import bodies
 from api.contract import (
@@ -26,10 +26,9 @@ from api.contract import (
     PATH_PARTS,
     PROBLEM_JSON,
     Fields,
+    Handler,
     Query,
-    ReadQuery,
     Route,
-    WriteQuery,
 )
 from api.metrics import Metrics
 from api.problems import (
@@ -42,6 +41,7 @@ from api.problems import (
     language_of,
     problem,
 )
+from ledger import store
 from ledger.commands import Command
 from ledger.desk import Answer, Busy, Done, Job, Mode, Once, Outcome
 from ledger.keys import Key
@@ -49,8 +49,10 @@ from ledger.refusals import Language
 from ledger.units import Refused, new_id
 
 if TYPE_CHECKING:
-    from ledger.opening import Ledger
     from projections.views import Views
+
+    from ledger.opening import Ledger
+    from ledger.settings import Settings
 
 Said = TypeVar("Said")
 Args = ParamSpec("Args")
@@ -184,12 +186,13 @@ class Call:
 
         said = await self.ledger.desk.ask(Job(commands, word, mode, self.once, self.dry_run))
         if said.replayed:
-            return self._replay(said)
+            return self.replay(said)
         return web.Response(
             body=said.body, status=said.status, headers=self.headers(_type(said), position)
         )
 
-    def _replay(self, said: Answer) -> web.Response:
+    def replay(self, said: Answer) -> web.Response:
+        """The kept answer, byte for byte."""
         headers = self.headers(_type(said), orjson.loads(said.body).get("position"))
         headers["Idempotent-Replayed"] = "true"
         return web.Response(body=said.body, status=said.status, headers=headers)
@@ -210,6 +213,12 @@ class Call:
     def _look_up(self, read: Any, args: Any, kwargs: Any) -> Any:
         with self.ledger.views_engine.connect() as connection:
             return read(connection, *args, **kwargs)
+
+    async def last_position(self) -> int:
+        """The journal's last position, as the database has it now."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self.door.readers, _last_position, self.ledger.store
+        )
 
     async def read(
         self,
@@ -234,13 +243,11 @@ class Call:
             body=orjson.dumps(body), status=status, headers=self.headers(JSON, position)
         )
 
-    def headers(self, content_type: str, position: int | None = None) -> dict[str, str]:
+    def headers(self, content_type: str | None, position: int | None = None) -> dict[str, str]:
         """The headers that every answer has."""
-        headers = {
-            "Content-Type": content_type,
-            "X-Request-Id": self.request_id,
-            "Cache-Control": "no-store",
-        }
+        headers = {"X-Request-Id": self.request_id, "Cache-Control": "no-store"}
+        if content_type is not None:
+            headers["Content-Type"] = content_type
         if position is not None:
             headers["Ledger-Position"] = str(position)
         return headers
@@ -268,12 +275,13 @@ class Door:
     """What all requests share: the open house, its views, the readers' threads, the counters."""
 
     def __init__(
-        self, ledger: "Ledger", views: "Views", *, body_bytes_max: int, metrics: Metrics
+        self, ledger: "Ledger", views: "Views", settings: "Settings", metrics: Metrics
     ) -> None:
         self.ledger = ledger
         self.views = views
         self.metrics = metrics
-        self.body_bytes_max = body_bytes_max
+        self.metrics_open = settings.metrics_open
+        self.body_bytes_max = settings.body_bytes_max
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
         self._asked_keys: dict[str, asyncio.Future[Key | None]] = {}
 
@@ -282,8 +290,21 @@ class Door:
         self.readers.shutdown()
 
     def guarded(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """The route's handler as aiohttp calls it."""
-        enter = _entrance(route)
+        """The route's handler as aiohttp calls it, behind all that the route asks for."""
+        return self.edge(route, _entrance(route))
+
+    async def expected(self, request: web.Request) -> None:
+        """Let a client that asks first (RFC 9110, section 10.1.1) send what may be sent."""
+        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+            said = request.headers.get(hdrs.CONTENT_LENGTH)
+            if said is None or int(said) <= self.body_bytes_max:
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def edge(
+        self, route: Route, handler: Handler | None = None
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """The edge of the house, without the door: every no is answered, counted and logged."""
+        enter = handler or route.handler
         label, write = route.path, "true" if route.write else "false"
         seconds = self.metrics.seconds.labels(write)
         counters: dict[int, Any] = {}
@@ -351,17 +372,29 @@ class Door:
         return await asyncio.shield(asked)
 
     async def _say_no(self, call: Call, no: No) -> web.Response:
-        """The no, unless the answer to this very request was kept: that comes before any rule."""
-        return call.refuse(no)
+        """The no, unless the key was used before: what was kept comes before any rule.
+
+        The desk looks for kept answers too; here those are found that the request did not get to.
+        """
+        if call.once is None or code_of(no) == "idempotency_key_reused":
+            return call.refuse(no)
+        kept = await asyncio.get_running_loop().run_in_executor(
+            self.readers, _kept_answer, self.ledger.store, call.once
+        )
+        match kept:
+            case None:
+                return call.refuse(no)
+            case Refused():
+                return call.refuse(kept)
+            case Answer():
+                return call.replay(kept)
 
 
-def _entrance(route: Route) -> Callable[[Call], Awaitable[web.StreamResponse]]:
+def _entrance(route: Route) -> Handler:
     """All that happens between the request's head and the handler, resolved once per route."""
     handler, roles, write = route.handler, route.roles, route.write
     patterns = [(name, re.compile(PATH_PARTS[name].pattern, re.ASCII)) for name in route.path_names]
-    query_model: type[Query] = route.query or (
-        (WriteQuery if write else ReadQuery) if roles else Query
-    )
+    query_model = route.query_model
     plain_query = _plain(query_model)
     body_model = route.body
     takes_body, raw, media = route.takes_body, route.raw, route.media
@@ -419,6 +452,26 @@ def _entrance(route: Route) -> Callable[[Call], Awaitable[web.StreamResponse]]:
         return await handler(call)
 
     return enter
+
+
+def _last_position(journal: store.Store) -> int:
+    with journal.reading() as connection:
+        return store.last_position(connection)
+
+
+def _kept_answer(journal: store.Store, once: Once) -> Answer | Refused | None:
+    """The answer kept for this very request, or the no to another under the same key."""
+    kept = store.answers.c
+    query = select(kept.fingerprint, kept.status, kept.body).where(
+        kept.scope == once.scope, kept.key == once.key
+    )
+    with journal.reading() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    if bytes(row.fingerprint) != once.fingerprint:
+        return Refused("idempotency_key_reused")
+    return Answer(row.status, bytes(row.body), replayed=True)
 
 
 def _plain(model: type[BaseModel]) -> Any:

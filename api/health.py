@@ -1,0 +1,96 @@
+"""For those who watch the server: is it alive, is it ready, what has it counted."""
+
+from ipaddress import ip_address
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from api.contract import Route
+from api.guard import Call
+from api.metrics import CONTENT_TYPE
+from ledger.units import Refused
+
+READY_BEHIND_MAX = 100_000
+"""Entries that the views may lag behind and the server still be called ready."""
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Ready(BaseModel):
+    """The ledger takes writes, and its views are near."""
+
+    status: str
+    position: int
+    views_position: int
+
+
+async def healthz(call: Call) -> web.Response:
+    """Answer at once, whatever the stores do."""
+    return call.answer({"status": "ok"})
+
+
+async def readyz(call: Call) -> web.Response:
+    """Ask the journal and the views where they stand."""
+    position = await call.last_position()
+    read = call.views.position
+    if position - read > READY_BEHIND_MAX:
+        raise Refused("view_behind", position=read)
+    return call.answer({"status": "ready", "position": position, "views_position": read})
+
+
+async def metrics(call: Call) -> web.Response:
+    """The counters, for this machine alone unless the settings open them."""
+    if not (call.door.metrics_open or _is_from_here(call.request)):
+        raise Refused("forbidden")
+    return web.Response(body=call.door.metrics.text(), headers=call.headers(CONTENT_TYPE))
+
+
+def _is_from_here(request: web.Request) -> bool:
+    """From the loopback, and not handed on by a proxy that stands there."""
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        return False
+    try:
+        return ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False
+
+
+ROUTES = [
+    Route(
+        method="GET",
+        path="/healthz",
+        handler=healthz,
+        operation="healthz",
+        tag="Health",
+        summary_zh="进程是否存活",
+        summary_en="Is the process alive?",
+        answers={200: Alive},
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        handler=readyz,
+        operation="readyz",
+        tag="Health",
+        summary_zh="账本是否可用",
+        summary_en="Does the ledger take requests?",
+        answers={200: Ready},
+        problems=("busy", "view_behind"),
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        handler=metrics,
+        operation="metrics",
+        tag="Health",
+        summary_zh="运行指标（默认仅限本机）",
+        summary_en="What the server counts (loopback only unless configured)",
+        answers={200: None},
+        also=("text/plain",),
+        problems=("forbidden",),
+    ),
+]

@@ -219,6 +219,27 @@ REFUSALS: dict[str, Refusal] = {
         "取值不符合要求：{expected}。",
         "The value does not fit: {expected}.",
     ),
+    "not_a_text": Refusal(
+        "不是可用的文本",
+        "Not a plain text",
+        "应为不含控制字符和换行、且不全为空白的文本。",
+        "Expected one line of text that is not blank and has no control characters.",
+    ),
+    "not_a_code": Refusal(
+        "代码格式错误",
+        "Not a code",
+        "应为 2 至 40 个小写字母、数字或连字符。",
+        "Expected 2 to 40 lower-case letters, digits or hyphens.",
+    ),
+    "not_a_uuid": Refusal(
+        "编号格式错误",
+        "Not a UUID",
+        "应为小写、带连字符的 UUID。",
+        "Expected a UUID in lower case, with hyphens.",
+    ),
+    "given_twice": Refusal(
+        "重复给出", "Given twice", "同一个值只能给出一次。", "The same value is given twice."
+    ),
     "not_an_instant": Refusal(
         "时间格式错误",
         "Not an instant",

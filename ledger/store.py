@@ -1,411 +1,414 @@
-"""The journal's store: tables, the one writer, appending, reading, waking; SQLite and PostgreSQL."""
+"""The journal's store, and a persistence module of `eventsourcing` on it.
 
-import base64
-import hashlib
-import sqlite3
-import threading
-import time
+    store = Store("sqlite:///timebank.db")
+    with store.writing() as connection:
+        append(connection, [(stream, version, type_name, data)], last_position(connection))
+        store.poke(connection)
+
+With `PERSISTENCE_MODULE=ledger.store` and `TIMEBANK_DATABASE_URL` the library's applications,
+notification logs and projections read and follow the same journal.
+"""
+
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, cast
+from uuid import UUID
 
-import orjson
-import psycopg
-from sqlalchemy import (
-    DDL,
-    BigInteger,
-    Column,
-    Connection,
-    Engine,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-    create_engine,
-    event,
-    text,
+import msgspec
+from eventsourcing import persistence
+from eventsourcing.domain import DomainEventProtocol, TAggregateID
+from eventsourcing.persistence import Notification, StoredEvent, Tracking
+from eventsourcing.utils import Environment, EnvType, resolve_topic, strtobool
+from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Table, exc, select, text
+
+from ledger.bulk_rows import insert_many
+from ledger.databases import NotReplicated, open_engine, sibling_url
+from ledger.entries import (
+    ENTRY_BYTES_MAX,
+    EntryTooLarge,
+    NewRow,
+    NotAnEntry,
+    Row,
+    entry_bytes,
+    leaf_hash,
+    parse_entry,
 )
-from sqlalchemy.engine import make_url
-
-from ledger.events import EVENT_TYPES
-
-ENTRY_BYTES_MAX = 65_535
-BUSY_SECONDS = 10
-POLL_SECONDS = 0.02  # how often a follower on SQLite looks for other processes' commits
-LISTEN_SECONDS = 1.0  # how long a follower on PostgreSQL trusts LISTEN alone
-
-NewRow = tuple[str, int, str, bytes]
-"""What is to be appended: stream, version, type, data."""
-
-
-class Row(NamedTuple):
-    """An entry as it is stored."""
-
-    position: int
-    stream: str
-    version: int
-    type: str
-    data: bytes
-    leaf_hash: bytes
-
-
-class EntryTooLarge(ValueError):
-    """An entry has more bytes than a tile of the log can hold (C2SP tlog-tiles: 65 535)."""
-
-
-# --- tables --------------------------------------------------------------------------------------
-
-metadata = MetaData()
-_Text = Text().with_variant(Text(collation="C"), "postgresql")
-_Position = BigInteger().with_variant(Integer(), "sqlite")
-
-entries = Table(
-    "entries",
+from ledger.events import EVENT_TYPES, Entry, decode, encode
+from ledger.journal_rows import (
+    Store,
+    append,
+    last,
+    last_position,
+    read,
+    read_positions,
+    read_streams,
+)
+from ledger.journal_schema import (
+    answers,
+    entries,
+    keys,
     metadata,
-    Column("position", _Position, primary_key=True, autoincrement=False),
-    Column("stream", _Text, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("type", _Text, nullable=False),
-    Column("data", LargeBinary, nullable=False),
-    Column("leaf_hash", LargeBinary, nullable=False),
-    UniqueConstraint("stream", "version", name="one_fact_a_version"),
+    receipts,
+    record_entries,
+    snapshots,
+    tracking,
 )
-receipts = Table(
-    "receipts",
-    metadata,
-    Column("organisation", _Text, primary_key=True),
-    Column("receipt", _Text, primary_key=True),
-    Column("record_id", LargeBinary(16), nullable=False),
-    sqlite_with_rowid=False,
-)
-record_entries = Table(
-    "record_entries",
-    metadata,
-    Column("record_id", LargeBinary(16), primary_key=True),
-    Column("position", _Position, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
-)
-answers = Table(
+from ledger.wakeup import Wakeup
+
+__all__ = [
+    "ENTRY_BYTES_MAX",
+    "EntryTooLarge",
+    "FactMapper",
+    "Factory",
+    "JournalRecorder",
+    "NewRow",
+    "NotAFact",
+    "NotAnEntry",
+    "NotReplicated",
+    "ProcessRecorder",
+    "Row",
+    "Store",
+    "StreamRecorder",
+    "Subscription",
+    "TrackingRecorder",
+    "Wakeup",
     "answers",
-    metadata,
-    Column("scope", _Text, primary_key=True),
-    Column("key", _Text, primary_key=True),
-    Column("fingerprint", LargeBinary(32), nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("kept_at", _Text, nullable=False),
-    Index("answers_by_age", "kept_at"),
-)
-keys = Table(
+    "append",
+    "entries",
+    "entry_bytes",
+    "insert_many",
     "keys",
-    metadata,
-    Column("id", _Text, primary_key=True),
-    Column("hash", LargeBinary(32), nullable=False),
-    Column("role", _Text, nullable=False),
-    Column("actor", _Text, nullable=False),
-    Column("organisation", _Text),
-    Column("member_id", _Text),
-    Column("expires_on", _Text),
-    Column("created_at", _Text, nullable=False),
-    Column("revoked_at", _Text),
-)
-snapshots = Table(
+    "last",
+    "last_position",
+    "leaf_hash",
+    "metadata",
+    "open_engine",
+    "parse_entry",
+    "read",
+    "read_positions",
+    "read_streams",
+    "receipts",
+    "record_entries",
+    "sibling_url",
     "snapshots",
-    metadata,
-    Column("stream", _Text, primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("format", Integer, nullable=False),
-    Column("state", LargeBinary, nullable=False),
-)
-tracking = Table(
     "tracking",
-    metadata,
-    Column("application", _Text, primary_key=True),
-    Column("notification", _Position, primary_key=True, autoincrement=False),
-)
-
-APPEND_ONLY_SQLITE = (
-    """CREATE TRIGGER IF NOT EXISTS entries_no_update BEFORE UPDATE ON entries
-       BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END""",
-    """CREATE TRIGGER IF NOT EXISTS entries_no_delete BEFORE DELETE ON entries
-       BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END""",
-    # INSERT OR REPLACE fires no delete trigger, so the insert itself is looked at.
-    """CREATE TRIGGER IF NOT EXISTS entries_only_after_the_last BEFORE INSERT ON entries
-       WHEN NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM entries)
-         OR EXISTS (SELECT 1 FROM entries WHERE stream = NEW.stream AND version = NEW.version)
-       BEGIN SELECT RAISE(ABORT, 'UNIQUE: an entry comes after the last, once'); END""",
-)
-APPEND_ONLY_POSTGRESQL = (
-    """CREATE OR REPLACE FUNCTION entries_are_append_only() RETURNS trigger LANGUAGE plpgsql AS
-       $$ BEGIN RAISE EXCEPTION 'entries are append-only' USING ERRCODE = 'integrity_constraint_violation'; END $$""",
-    """CREATE OR REPLACE TRIGGER entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entries
-       FOR EACH STATEMENT EXECUTE FUNCTION entries_are_append_only()""",
-)
+]
 
 
-# --- opening -------------------------------------------------------------------------------------
+# --- facts and rows ------------------------------------------------------------------------------
 
 
-def sibling_url(url: str, store: str) -> str:
-    """The URL of the views or the vault that belong to a journal.
-
-    On SQLite a file beside it: `timebank.db` -> `timebank-views.db`; on PostgreSQL the same database.
-    """
-    if not url.startswith("sqlite"):
-        return url
-    path = Path(make_url(url).database or "")
-    return f"sqlite:///{path.with_name(f'{path.stem}-{store}{path.suffix}')}"
+class NotAFact(ValueError):
+    """State that was given under the name of an event of ours is not what `encode` writes."""
 
 
-def open_engine(url: str, schema: str, *, durable: bool) -> Engine:
-    """An engine on a SQLite file, or on one schema of a PostgreSQL database.
+class FactMapper(persistence.Mapper[TAggregateID]):
+    """Maps our entries; events of any other kind as the library does."""
 
-    `durable`: SQLite commits survive a power cut (synchronous=FULL); PostgreSQL always does so.
-    A transaction begins as the writer (BEGIN IMMEDIATE) where the option `writing` is set.
-    """
-    if url.startswith("sqlite"):
-        engine = create_engine(
-            url, connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS}
+    def to_stored_event(self, domain_event: DomainEventProtocol[TAggregateID]) -> StoredEvent:
+        """An Entry's fact in its one spelling; where it stands, the journal decides."""
+        if not isinstance(domain_event, Entry):
+            return super().to_stored_event(domain_event)
+        fact = domain_event.event
+        return StoredEvent(
+            domain_event.stream, domain_event.version, type(fact).__name__, encode(fact)
         )
-        event.listen(engine, "connect", _sqlite_pragmas("FULL" if durable else "NORMAL"))
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    plain = "postgresql://" + url.partition("://")[2]
 
-    def connect() -> psycopg.Connection[Any]:
-        return psycopg.connect(plain, options=f"-c search_path={schema}")
-
-    return create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True)
-
-
-def _sqlite_pragmas(synchronous: str) -> Any:
-    def connected(connection: sqlite3.Connection, record: object) -> None:
-        connection.isolation_level = None  # transactions are begun by _begin_sqlite alone
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1_000}")
-
-    return connected
+    def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[TAggregateID]:
+        """The Entry, with its position where the row came from the journal's sequence."""
+        topic = stored_event.topic
+        if topic not in EVENT_TYPES:
+            return super().to_domain_event(stored_event)
+        entry: Any = Entry(  # its id is a text, whatever TAggregateID is
+            stored_event.id if isinstance(stored_event, Notification) else 0,
+            str(stored_event.originator_id),
+            stored_event.originator_version,
+            topic,
+            decode(topic, stored_event.state),
+        )
+        return cast("DomainEventProtocol[TAggregateID]", entry)
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    writing = connection.get_execution_options().get("writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+def _new_row(event: StoredEvent) -> NewRow:
+    stream = str(event.originator_id)
+    if event.topic in EVENT_TYPES:
+        try:
+            fact = decode(event.topic, event.state)
+        except msgspec.MsgspecError as error:
+            raise NotAFact(str(error)) from error
+        if encode(fact) != event.state:
+            raise NotAFact(f"{event.topic} is not in its one spelling")
+        if fact.stream != stream:
+            raise NotAFact(f"{event.topic} belongs to the stream {fact.stream}")
+    return stream, event.originator_version, event.topic, event.state
 
 
-class Store:
-    """An open journal."""
-
-    def __init__(self, url: str, ledger: str = "main") -> None:
-        self.url = url
-        self.schema = f"{ledger}_journal"
-        self.is_sqlite = url.startswith("sqlite")
-        self.engine = open_engine(url, self.schema, durable=True)
-        self._writing = self.engine.execution_options(writing=True)
-        lock = hashlib.sha256(self.schema.encode()).digest()[:8]
-        self._lock = text(f"SELECT pg_advisory_xact_lock({int.from_bytes(lock, signed=True)})")
-        self._committed = threading.Condition()
-        self._commits = 0
-
-    def create(self) -> None:
-        """Tables and triggers, where they are not there yet."""
-        with self._writing.begin() as connection:
-            if not self.is_sqlite:
-                connection.execute(DDL(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"'))
-            metadata.create_all(connection)
-            for statement in APPEND_ONLY_SQLITE if self.is_sqlite else APPEND_ONLY_POSTGRESQL:
-                connection.exec_driver_sql(statement)
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction as the only writer, across processes; durable when the block has ended."""
-        with self._writing.begin() as connection:
-            if not self.is_sqlite:
-                connection.execute(self._lock)
-            yield connection
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the journal."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
-
-    def poke(self, connection: Connection) -> None:
-        """Tell followers in other processes, as part of the transaction."""
-        if not self.is_sqlite:
-            connection.exec_driver_sql(f"NOTIFY {self.schema}")
-
-    def committed(self) -> None:
-        """Tell followers in this process that a transaction is durable."""
-        with self._committed:
-            self._commits += 1
-            self._committed.notify_all()
-
-    def wakeup(self) -> "Wakeup":
-        """A new follower's wait for commits."""
-        return Wakeup(self)
-
-    def close(self) -> None:
-        """Give back every connection."""
-        self.committed()
-        self.engine.dispose()
+# --- recorders -----------------------------------------------------------------------------------
 
 
-class Wakeup:
-    """What a follower of the journal waits on: commits of this process and of others.
+class StreamRecorder(persistence.AggregateRecorder):
+    """Events by stream: the journal's entries, or a table beside them."""
 
-    On SQLite other processes' commits show in `PRAGMA data_version` of a connection of its own,
-    which is looked at every 20 ms while somebody waits; on PostgreSQL LISTEN tells of all commits.
-    """
+    def __init__(self, store: Store, table: Table = entries) -> None:
+        self.store = store
+        self.table = table
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        """Write all or, with the library's IntegrityError, none."""
+        with _library_errors(), self.store.writing() as connection:
+            self._insert(connection, stored_events, **kwargs)
+        return None
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> list[StoredEvent]:
+        """The events of one stream, in the order of their versions."""
+        table = self.table.c
+        query = select(table.stream, table.version, table.type, table.data).where(
+            table.stream == str(originator_id)
+        )
+        if gt is not None:
+            query = query.where(table.version > gt)
+        if lte is not None:
+            query = query.where(table.version <= lte)
+        query = query.order_by(table.version.desc() if desc else table.version).limit(limit)
+        with _library_errors(), self.store.reading() as connection:
+            return [StoredEvent(*row) for row in connection.execute(query)]
+
+    def _insert(
+        self, connection: Connection, stored_events: Sequence[StoredEvent], **_: Any
+    ) -> list[int]:
+        """The positions of the rows; none where the table has none."""
+        rows = [_new_row(event) for event in stored_events]
+        if self.table is not entries:
+            insert_many(connection, self.table, rows)
+            return []
+        after = last_position(connection)
+        append(connection, rows, after)
+        self.store.poke(connection)
+        return list(range(after + 1, after + 1 + len(rows)))
+
+
+class JournalRecorder(StreamRecorder, persistence.ApplicationRecorder):
+    """The journal as the library's application sequence; a notification's id is the position."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
+        """Write all, or none; their positions."""
+        with _library_errors(), self.store.writing() as connection:
+            return self._insert(connection, stored_events, **kwargs)
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> list[Notification]:
+        """Entries from (or after) `start` to `stop`, of these types if any are named."""
+        table = entries.c
+        query = select(table.stream, table.version, table.type, table.data, table.position)
+        if start is not None:
+            query = query.where(
+                table.position >= start if inclusive_of_start else table.position > start
+            )
+        if stop is not None:
+            query = query.where(table.position <= stop)
+        if topics:
+            query = query.where(table.type.in_(topics))
+        with _library_errors(), self.store.reading() as connection:
+            rows = connection.execute(query.order_by(table.position).limit(limit))
+            return [Notification(*row) for row in rows]
+
+    def max_notification_id(self) -> int | None:
+        """The last position; None before the first."""
+        with _library_errors(), self.store.reading() as connection:
+            return last_position(connection) or None
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> "Subscription":
+        """Every entry behind `gt`, then those to come, as they come."""
+        return Subscription(self, gt, topics)
+
+
+class Subscription(persistence.ListenNotifySubscription[JournalRecorder]):
+    """Follows the journal; wakes on our own wakeup, on SQLite too."""
+
+    def __init__(
+        self, recorder: JournalRecorder, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> None:
+        self._wakeup = recorder.store.wakeup()  # before the library's thread starts
+        super().__init__(recorder, gt, topics)
+
+    def stop(self) -> None:
+        """End the iteration."""
+        super().stop()
+        self._wakeup.close()
+
+    def _pull(self) -> None:
+        super()._pull()
+        if self._wakeup.wait():
+            self._has_been_notified.set()  # what the library's loop waits for before it pulls anew
+
+
+class TrackingRecorder(persistence.TrackingRecorder):
+    """How far a follower has come, kept in the journal's database: one row for each."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._seen_commits = -1
-        self._seen_version = -1
-        self._closed = False
-        self._connection = store.engine.raw_connection()
-        self._driver: Any = self._connection.driver_connection
-        if not store.is_sqlite:
-            self._driver.autocommit = True
-            self._driver.execute(f"LISTEN {store.schema}")
+        self.store = store
 
-    def wait(self, timeout: float) -> bool:
-        """Whether something was committed since the last call; waits for it at most `timeout` s."""
-        if self._store.is_sqlite:
-            return self._wait_for_sqlite(timeout)
-        for _ in self._driver.notifies(timeout=min(timeout, LISTEN_SECONDS), stop_after=1):
-            return True
-        return False
+    def insert_tracking(self, tracking: Tracking) -> None:
+        """Move forward; the library's IntegrityError where it is not forward."""
+        with _library_errors(), self.store.writing() as connection:
+            self.track(connection, tracking)
+
+    def track(self, connection: Connection, tracked: Tracking) -> None:
+        """The same within a transaction that writes something of its own."""
+        moved = connection.execute(
+            text(_MOVE),
+            {"application": tracked.application_name, "notification": tracked.notification_id},
+        )
+        if not moved.rowcount:
+            raise persistence.IntegrityError(f"{tracked} is not ahead")
+
+    def max_tracking_id(self, application_name: str) -> int | None:
+        """The last notification that was tracked."""
+        query = select(tracking.c.notification).where(tracking.c.application == application_name)
+        with _library_errors(), self.store.reading() as connection:
+            return connection.execute(query).scalar()
+
+
+_MOVE = """
+    INSERT INTO tracking (application, notification) VALUES (:application, :notification)
+    ON CONFLICT (application) DO UPDATE SET notification = excluded.notification
+    WHERE excluded.notification > tracking.notification
+"""
+
+
+class ProcessRecorder(JournalRecorder, TrackingRecorder, persistence.ProcessRecorder):
+    """The journal for an application that follows another: events and tracking in one commit."""
+
+    def _insert(
+        self, connection: Connection, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> list[int]:
+        positions = super()._insert(connection, stored_events, **kwargs)
+        if kwargs.get("tracking"):
+            self.track(connection, kwargs["tracking"])
+        return positions
+
+
+@contextmanager
+def _library_errors() -> Iterator[None]:
+    """Raise SQLAlchemy's errors under the library's names, which are those of PEP 249 too."""
+    try:
+        yield
+    except exc.DBAPIError as error:
+        raised = next(_LIBRARY_ERRORS[cls] for cls in type(error).__mro__ if cls in _LIBRARY_ERRORS)
+        raise raised(str(error.orig)) from error
+
+
+_LIBRARY_ERRORS: dict[type, type[persistence.PersistenceError]] = {
+    exc.InterfaceError: persistence.InterfaceError,
+    exc.DataError: persistence.DataError,
+    exc.OperationalError: persistence.OperationalError,
+    exc.IntegrityError: persistence.IntegrityError,
+    exc.InternalError: persistence.InternalError,
+    exc.ProgrammingError: persistence.ProgrammingError,
+    exc.NotSupportedError: persistence.NotSupportedError,
+    exc.DatabaseError: persistence.DatabaseError,
+    exc.DBAPIError: persistence.DatabaseError,
+}
+
+
+# --- the factory ---------------------------------------------------------------------------------
+
+
+class Factory(persistence.InfrastructureFactory[TrackingRecorder]):
+    """Makes recorders of one journal, as the library's applications ask for them.
+
+    The environment names it: TIMEBANK_DATABASE_URL, and TIMEBANK_LEDGER where it is not "main".
+    CREATE_TABLE=no expects the tables to stand.
+    """
+
+    DATABASE_URL = "TIMEBANK_DATABASE_URL"
+    LEDGER = "TIMEBANK_LEDGER"
+    CREATE_TABLE = "CREATE_TABLE"
+
+    def __init__(self, env: Environment | EnvType | None) -> None:
+        super().__init__(env)
+        url = self.env.get(self.DATABASE_URL)
+        if not url:
+            raise persistence.InfrastructureFactoryError(f"{self.DATABASE_URL} is not set")
+        self.store = Store(url, self.env.get(self.LEDGER, "main"))
+        self._end = weakref.finalize(self, self.store.close)  # applications are dropped unclosed
 
     def close(self) -> None:
-        """Give the connection back; a wait under way ends."""
-        self._closed = True
-        self._store.committed()
-        self._connection.invalidate()
+        """Close the journal."""
+        self._end()
 
-    def _wait_for_sqlite(self, timeout: float) -> bool:
-        until = time.monotonic() + timeout
-        own = self._store._committed
-        while True:
-            (version,) = self._driver.execute("PRAGMA data_version").fetchone()
-            with own:
-                if (self._store._commits, version) != (self._seen_commits, self._seen_version):
-                    self._seen_commits, self._seen_version = self._store._commits, version
-                    return True
-                left = until - time.monotonic()
-                if left <= 0 or self._closed:
-                    return False
-                own.wait(min(left, POLL_SECONDS))
+    def mapper(
+        self,
+        transcoder: persistence.Transcoder | None = None,
+        mapper_class: type[persistence.Mapper[TAggregateID]] | None = None,
+    ) -> persistence.Mapper[TAggregateID]:
+        """Our mapper, unless another is asked for; the library's own refuses our facts."""
+        if mapper_class is None and not self.env.get(self.MAPPER_TOPIC):
+            mapper_class = FactMapper
+        return super().mapper(transcoder, mapper_class)
+
+    def aggregate_recorder(self, purpose: str = "events") -> StreamRecorder:
+        """The journal's streams; for another purpose (snapshots) a table of its own."""
+        if purpose == "events":
+            return StreamRecorder(self._made())
+        table = _stored(purpose)
+        if self._creates():
+            with self._made().writing() as connection:
+                table.create(connection, checkfirst=True)
+        return StreamRecorder(self.store, table)
+
+    def application_recorder(self) -> JournalRecorder:
+        """The journal's sequence."""
+        return JournalRecorder(self._made())
+
+    def tracking_recorder(
+        self, tracking_recorder_class: type[TrackingRecorder] | None = None
+    ) -> TrackingRecorder:
+        """Where a projection notes how far it has come; TRACKING_RECORDER_TOPIC names its class."""
+        topic = self.env.get(self.TRACKING_RECORDER_TOPIC)
+        if tracking_recorder_class is None and topic:
+            tracking_recorder_class = resolve_topic(topic)
+        return (tracking_recorder_class or TrackingRecorder)(self._made())
+
+    def process_recorder(self) -> ProcessRecorder:
+        """The journal's sequence for an application that follows another."""
+        return ProcessRecorder(self._made())
+
+    def _creates(self) -> bool:
+        return strtobool(self.env.get(self.CREATE_TABLE, "yes"))
+
+    def _made(self) -> Store:
+        if self._creates():
+            self.store.create()
+        return self.store
 
 
-# --- entries as bytes ----------------------------------------------------------------------------
-
-
-def entry_bytes(position: int, stream: str, version: int, type_name: str, data: bytes) -> bytes:
-    """An entry as the one byte string that is hashed, exported and served.
-
-    `data` is spliced as it is stored; of a type that is not ours it is base64 text.
-    """
-    if type_name not in EVENT_TYPES:
-        data = b'"' + base64.b64encode(data) + b'"'
-    entry = b'{"data":%b,"position":%d,"stream":%b,"type":%b,"version":%d}' % (
-        data,
-        position,
-        orjson.dumps(stream),
-        orjson.dumps(type_name),
-        version,
+def _stored(purpose: str) -> Table:
+    if not purpose.isidentifier():
+        raise ValueError(f"no name for a table: {purpose}")
+    return Table(
+        f"stored_{purpose}",
+        MetaData(),
+        Column("stream", entries.c.stream.type, primary_key=True),
+        Column("version", Integer, primary_key=True, autoincrement=False),
+        Column("type", entries.c.type.type, nullable=False),
+        Column("data", LargeBinary, nullable=False),
     )
-    if len(entry) > ENTRY_BYTES_MAX:
-        raise EntryTooLarge(f"entry {position} of {stream} has {len(entry)} bytes")
-    return entry
-
-
-def leaf_hash(entry: bytes) -> bytes:
-    """The leaf of an entry (RFC 6962, section 2.1: SHA-256 over 0x00 and the entry)."""
-    return hashlib.sha256(b"\x00" + entry).digest()
-
-
-# --- appending and reading -----------------------------------------------------------------------
-
-
-def append(connection: Connection, rows: Sequence[NewRow], after: int) -> list[bytes]:
-    """Write rows at the positions that follow `after`, inside `writing`; their leaf hashes."""
-    made: list[tuple[int, str, int, str, bytes, bytes]] = []
-    for position, (stream, version, type_name, data) in enumerate(rows, after + 1):
-        leaf = leaf_hash(entry_bytes(position, stream, version, type_name, data))
-        made.append((position, stream, version, type_name, data, leaf))
-    insert_many(connection, entries, made)
-    return [row[-1] for row in made]
-
-
-def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert whole rows as tuples, in the order of the table's columns, with no cost per row of ours."""
-    if not rows:
-        return
-    cursor = connection.connection.cursor()
-    try:
-        if connection.dialect.name == "sqlite":
-            places = ",".join("?" * len(table.columns))
-            cursor.executemany(f"INSERT INTO {table.name} VALUES ({places})", rows)  # noqa: S608
-        else:
-            with cursor.copy(f"COPY {table.name} FROM STDIN (FORMAT BINARY)") as copy:  # type: ignore[attr-defined]
-                copy.set_types([_PG_TYPES[type(c.type).__name__] for c in table.columns])
-                for row in rows:
-                    copy.write_row(row)
-    finally:
-        cursor.close()
-
-
-_PG_TYPES = {"BigInteger": "int8", "Integer": "int4", "LargeBinary": "bytea", "Text": "text"}
-_ROW = "SELECT position, stream, version, type, data, leaf_hash FROM entries"
-
-
-def read(connection: Connection, after: int, limit: int, until: int | None = None) -> list[Row]:
-    """At most `limit` rows behind position `after`, up to `until`."""
-    last = until if until is not None else 2**62
-    return _rows(
-        connection, f"{_ROW} WHERE position > %s AND position <= %s ORDER BY position LIMIT %s",
-        (after, last, limit),
-    )
-
-
-def read_streams(connection: Connection, streams: Sequence[str]) -> list[Row]:
-    """Every row of some streams, oldest first."""
-    return _rows_of(connection, "stream", streams)
-
-
-def read_positions(connection: Connection, positions: Sequence[int]) -> list[Row]:
-    """The rows at some positions, oldest first."""
-    return _rows_of(connection, "position", positions)
-
-
-def last_position(connection: Connection) -> int:
-    """The last position; 0 where nothing stands."""
-    found: int | None = connection.exec_driver_sql("SELECT max(position) FROM entries").scalar()
-    return found or 0
-
-
-def _rows_of(connection: Connection, column: str, wanted: Sequence[Any]) -> list[Row]:
-    if not wanted:
-        return []
-    if connection.dialect.name == "sqlite":
-        places = ",".join(["%s"] * len(wanted))
-        return _rows(
-            connection, f"{_ROW} WHERE {column} IN ({places}) ORDER BY position", tuple(wanted)
-        )
-    return _rows(connection, f"{_ROW} WHERE {column} = ANY(%s) ORDER BY position", (list(wanted),))
-
-
-def _rows(connection: Connection, query: str, parameters: tuple[Any, ...]) -> list[Row]:
-    cursor = connection.connection.cursor()
-    try:
-        if connection.dialect.name == "sqlite":
-            query = query.replace("%s", "?")
-        cursor.execute(query, parameters)
-        return list(map(Row._make, cursor.fetchall()))
-    finally:
-        cursor.close()

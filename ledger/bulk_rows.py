@@ -1,0 +1,111 @@
+"""Many rows at once by the driver's quickest way, past SQLAlchemy's cost for each."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, Table, Text
+from sqlalchemy.exc import DBAPIError
+
+COPY_FROM_ROWS = 5
+"""From so many rows on, COPY is quicker than INSERT."""
+
+
+def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows of the table's columns, in their order, by the driver's quickest way."""
+    if not rows:
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver_errors(connection):
+        if connection.dialect.name == "sqlite":
+            driver.executemany(_insert(table, "?"), rows)
+            return
+        with driver.cursor() as cursor:
+            if len(rows) < COPY_FROM_ROWS:
+                cursor.executemany(_insert(table, "%s"), rows)
+                return
+            with cursor.copy(_copy(table)) as copy:
+                copy.write(_COPY_BEGIN + _packed(table, rows) + _COPY_END)
+
+
+@contextmanager
+def driver_errors(connection: Connection) -> Iterator[None]:
+    """Raise what the driver raises as SQLAlchemy does; a broken connection leaves the pool."""
+    dialect = connection.dialect
+    driver: Any = dialect.loaded_dbapi
+    try:
+        yield
+    except driver.Error as error:
+        broken = dialect.is_disconnect(error, connection.connection, None)
+        wrapped = DBAPIError.instance(
+            None, None, error, driver.Error, connection_invalidated=broken, dialect=dialect
+        )
+        if broken:
+            connection.invalidate(error)
+        raise wrapped from error
+
+
+@cache
+def _insert(table: Table, place: str) -> str:
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    places = ", ".join([place] * len(table.columns))
+    return f'INSERT INTO "{table.name}" ({columns}) VALUES ({places})'  # noqa: S608  (names are ours)
+
+
+@cache
+def _copy(table: Table) -> str:
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    return f'COPY "{table.name}" ({columns}) FROM STDIN (FORMAT BINARY)'
+
+
+# PostgreSQL's documentation of COPY, "Binary Format": a signature, rows, -1.
+_COPY_BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_END = b"\xff\xff"
+_FIELDS, _LENGTH = struct.Struct(">h"), struct.Struct(">i")
+_NULL = _LENGTH.pack(-1)
+_BIGINT, _INTEGER = struct.Struct(">iq"), struct.Struct(">ii")
+
+
+def _packed(table: Table, rows: Sequence[tuple[Any, ...]]) -> bytes:
+    fields = _FIELDS.pack(len(table.columns))
+    kinds = _kinds(table)
+    length = _LENGTH.pack
+    parts: list[bytes] = []
+    add = parts.append
+    for row in rows:
+        add(fields)
+        for kind, value in zip(kinds, row, strict=True):
+            if value is None:
+                add(_NULL)
+            elif kind == "bytes":
+                add(length(len(value)))
+                add(value)
+            elif kind == "text":
+                spelled = value.encode()
+                add(length(len(spelled)))
+                add(spelled)
+            elif kind == "bigint":
+                add(_BIGINT.pack(8, value))
+            else:
+                add(_INTEGER.pack(4, value))
+    return b"".join(parts)
+
+
+@cache
+def _kinds(table: Table) -> tuple[str, ...]:
+    return tuple(_kind(column.type) for column in table.columns)
+
+
+def _kind(of: object) -> str:
+    match of:
+        case LargeBinary():
+            return "bytes"
+        case Text():
+            return "text"
+        case BigInteger():
+            return "bigint"
+        case Integer():
+            return "integer"
+    raise TypeError(f"no column of ours has the type {of!r}")

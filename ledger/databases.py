@@ -1,0 +1,204 @@
+"""A store's database: a SQLite file or a schema of PostgreSQL, opened, read, and written by one.
+
+The address of a PostgreSQL goes to libpq as it is, so that several hosts, service files and TLS
+work as libpq documents them. Tables are unqualified everywhere: the schema is the search path.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import Diagnostic
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+WAIT_SECONDS = 10
+"""How long a writer waits for another before it gives up."""
+
+ABANDONED_SECONDS = 60
+"""A writer that says nothing for so long within its transaction is cut off, and its lock freed."""
+
+
+class NotReplicated(OperationalError):
+    """The commit stands here, but its wait for the standby was cut short: acknowledge nothing.
+
+    The next transaction of `writing` waits for the standby, and so for this one too.
+    """
+
+
+# --- opening -------------------------------------------------------------------------------------
+
+
+def open_engine(url: str, schema: str, *, durable: bool) -> Engine:
+    """The engine of one store.
+
+    `schema` is where its tables stand on PostgreSQL; on SQLite the file is the store's alone.
+    `durable`: what is committed outlives a power cut. A store that can be made again need not.
+    """
+    if is_sqlite(url):
+        return _open_sqlite(url, schema, durable)
+    return _open_postgresql(url, schema, durable)
+
+
+def is_sqlite(url: str) -> bool:
+    """Whether the address names a SQLite file; ValueError where it names no database of ours."""
+    scheme = url.partition(":")[0].partition("+")[0]
+    if scheme not in ("sqlite", "postgresql", "postgres"):
+        raise ValueError("a database is sqlite:///FILE or postgresql://...")
+    return scheme == "sqlite"
+
+
+def schema_name(engine: Engine) -> str:
+    """The schema that the engine was opened for."""
+    name: str = engine.get_execution_options()["schema"]
+    return name
+
+
+def sibling_url(url: str, store: Literal["views", "vault"]) -> str:
+    """The address of another store of the ledger: the file beside the journal's, or the same."""
+    if not is_sqlite(url):
+        return url
+    journal = make_url(url)
+    path = Path(_file(url))
+    beside = path.with_name(f"{path.stem}-{store}{path.suffix}")
+    return journal.set(database=str(beside)).render_as_string()
+
+
+def create_schema(connection: Connection) -> None:
+    """Make the schema that the connection's tables are to stand in, if there is none."""
+    if connection.dialect.name == "postgresql":
+        name = schema_name(connection.engine)
+        there = connection.exec_driver_sql(
+            "SELECT 1 FROM pg_namespace WHERE nspname = %s", (name,)
+        ).first()
+        if not there:  # IF NOT EXISTS wants the right to create even where nothing is to be made
+            connection.exec_driver_sql(f'CREATE SCHEMA "{name}"')
+
+
+def _file(url: str) -> str:
+    name = make_url(url).database
+    if not name or name == ":memory:":
+        raise ValueError("a ledger on SQLite is a file: sqlite:///FILE")
+    return name
+
+
+def _open_sqlite(url: str, schema: str, durable: bool) -> Engine:
+    _file(url)
+    engine = create_engine(
+        url,
+        connect_args={"timeout": WAIT_SECONDS},
+        execution_options={"schema": schema},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(driver: sqlite3.Connection, record: object) -> None:
+        driver.isolation_level = None  # transactions begin where `begin` below says so
+        if driver.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            driver.execute("PRAGMA journal_mode = WAL")
+        driver.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get("writing")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
+    conninfo = url.replace("+psycopg", "", 1) if "+psycopg" in url.partition(":")[0] else url
+    conninfo_to_dict(conninfo)  # a mistyped address is told here, not at the first query
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(conninfo, fallback_application_name="timebank"),
+        execution_options={"schema": schema},
+        use_native_hstore=False,  # saves a question at each new connection
+    )
+
+    @event.listens_for(engine, "connect", insert=True)  # before SQLAlchemy asks for the schema
+    def configure(driver: psycopg.Connection[Any], record: Any) -> None:
+        # Whatever the server's own setting: a journal's commit is on disk, a view's need not be.
+        driver.execute(
+            "SELECT set_config('search_path', quote_ident(%s), false),"
+            " set_config('synchronous_commit', CASE"
+            " WHEN NOT %s THEN 'off'"
+            " WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'"
+            " ELSE current_setting('synchronous_commit') END, false)",
+            (schema, durable),
+        )
+        driver.commit()
+        warnings: list[str] = []
+        record.info["warnings"] = warnings
+
+        def warned(diagnostic: Diagnostic) -> None:
+            if diagnostic.severity_nonlocalized == "WARNING":
+                warnings.append(diagnostic.message_primary or "")
+
+        driver.add_notice_handler(warned)
+
+    return engine
+
+
+# --- transactions --------------------------------------------------------------------------------
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that commits at the end; one at a time among all processes on the store."""
+    with engine.connect() as connection:
+        connection.execution_options(writing=True)
+        with connection.begin():
+            replicated = _take_turn(connection)
+            yield connection
+            if replicated:
+                connection.exec_driver_sql(_WAIT_EVEN_IF_NOTHING_WAS_WRITTEN)
+            warnings: list[str] = connection.info.get("warnings", [])
+            warnings.clear()
+        if warnings:
+            raise NotReplicated("COMMIT", None, psycopg.OperationalError(warnings[0]))
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one state of the store throughout, and changes nothing."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with connection.begin():
+            yield connection
+
+
+def advisory_key(schema: str) -> int:
+    """The number of the lock that orders the writers of a schema."""
+    return int.from_bytes(hashlib.sha256(b"timebank:" + schema.encode()).digest()[:8], signed=True)
+
+
+def _take_turn(connection: Connection) -> bool:
+    """Wait for the writers before us; whether this server waits for a standby at each commit."""
+    if connection.dialect.name == "sqlite":
+        return False  # BEGIN IMMEDIATE has waited
+    key = advisory_key(schema_name(connection.engine))
+    standby = connection.exec_driver_sql(_TAKE_TURN, (key,)).scalar_one()
+    return bool(standby)
+
+
+_TAKE_TURN = (
+    f"SELECT set_config('lock_timeout', '{WAIT_SECONDS}s', true),"
+    f" set_config('idle_in_transaction_session_timeout', '{ABANDONED_SECONDS}s', true),"
+    " pg_advisory_xact_lock(%s), current_setting('synchronous_standby_names')"
+)
+
+_WAIT_EVEN_IF_NOTHING_WAS_WRITTEN = (
+    # What this transaction has read, and may now be told, can be a commit that the standby does
+    # not have yet. A commit that writes waits for the standby, and so for all commits before it.
+    "SELECT pg_logical_emit_message(true, 'timebank', '')"
+    " WHERE pg_current_xact_id_if_assigned() IS NULL"
+)

@@ -1,0 +1,171 @@
+"""The journal's rows: appended by one writer at a time, read by anyone, and followed."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import orjson
+import psycopg
+from sqlalchemy import Connection
+
+from ledger import databases
+from ledger.bulk_rows import driver_errors, insert_many
+from ledger.entries import NewRow, Row, entry_bytes, leaf_hash
+from ledger.journal_schema import create_tables, entries
+from ledger.wakeup import Wakeup
+
+
+class Store:
+    """One ledger's journal: its database, its one writer at a time, and who follows it."""
+
+    def __init__(self, url: str, ledger: str = "main") -> None:
+        self.schema = f"{ledger}_journal"
+        self.is_sqlite = databases.is_sqlite(url)
+        self.engine = databases.open_engine(url, self.schema, durable=True)
+        self._one_writer = threading.Lock()  # within a process quicker than the database's own
+        self._followers: set[Wakeup] = set()
+
+    def create(self) -> None:
+        """Make schema, tables and triggers where there are none."""
+        with databases.reading(self.engine) as connection:
+            if connection.dialect.has_table(connection, entries.name):
+                return
+        with self.writing() as connection:
+            databases.create_schema(connection)
+            create_tables(connection)
+
+    def close(self) -> None:
+        """End every follower's wait and close the connections."""
+        for wakeup in list(self._followers):
+            wakeup.close()
+        self.engine.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction as the only writer among all processes; it commits at the end."""
+        with self._one_writer:
+            with databases.writing(self.engine) as connection:
+                connection.info["poked"] = False
+                yield connection
+                poked = connection.info["poked"]
+            if poked:
+                self._tell_followers()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the journal throughout."""
+        with databases.reading(self.engine) as connection:
+            yield connection
+
+    def poke(self, connection: Connection) -> None:
+        """Say within `writing` that there is something new: followers are told after the commit."""
+        connection.info["poked"] = True
+
+    def wakeup(self) -> Wakeup:
+        """What a follower waits on, until it closes it."""
+        return Wakeup(self.engine, self.schema, self._followers)
+
+    def _tell_followers(self) -> None:
+        for wakeup in list(self._followers):
+            wakeup.tell()
+        if not self.is_sqlite:
+            self._notify()
+
+    def _notify(self) -> None:
+        # After the commit, not within: a NOTIFY keeps a lock of the whole server while its
+        # transaction is written to disk, and many ledgers may share the server.
+        with self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            try:
+                driver.execute(
+                    f'SET LOCAL synchronous_commit = off; NOTIFY "{self.schema}"; COMMIT',
+                    prepare=False,
+                )
+            except psycopg.OperationalError as error:
+                connection.invalidate(error)  # who listens looks every second anyway
+
+
+# --- entries in, entries out ---------------------------------------------------------------------
+
+
+def append(connection: Connection, rows: Sequence[NewRow], after: int) -> list[bytes]:
+    """Place rows behind position `after`, the last there is; their leaf hashes, in order.
+
+    IntegrityError where `after` is not the last, or a (stream, version) stands already;
+    EntryTooLarge above 65 535 bytes. Within `writing` alone.
+    """
+    placed = [
+        (position, *row, leaf_hash(entry_bytes(position, *row)))
+        for position, row in enumerate(rows, after + 1)
+    ]
+    insert_many(connection, entries, placed)
+    return [row[5] for row in placed]
+
+
+def read(connection: Connection, after: int, limit: int, until: int | None = None) -> list[Row]:
+    """At most `limit` entries behind `after`, up to and with position `until`, oldest first."""
+    return _rows(connection, _PAGE, (after, _LAST if until is None else until, limit))
+
+
+def read_streams(connection: Connection, streams: Sequence[str]) -> list[Row]:
+    """Every entry of these streams, oldest first."""
+    return _rows(connection, _STREAMS, (_array(connection, streams),))
+
+
+def read_positions(connection: Connection, positions: Sequence[int]) -> list[Row]:
+    """The entries at these positions, oldest first; those that are not there are left out."""
+    return _rows(connection, _POSITIONS, (_array(connection, positions),))
+
+
+def last(connection: Connection) -> Row | None:
+    """The newest entry, if there is any."""
+    found = _rows(connection, _NEWEST, ())
+    return found[0] if found else None
+
+
+def last_position(connection: Connection) -> int:
+    """The newest entry's position; 0 where there is none."""
+    driver: Any = connection.connection.driver_connection
+    with driver_errors(connection):
+        (position,) = driver.execute("SELECT max(position) FROM entries").fetchone()
+    return position or 0
+
+
+_LAST = 2**63 - 1
+_SELECT = "SELECT position, stream, version, type, data, leaf_hash FROM entries WHERE "
+_PAGE = {
+    "sqlite": "position > ? AND position <= ? ORDER BY position LIMIT ?",
+    "postgresql": "position > %s AND position <= %s ORDER BY position LIMIT %s",
+}
+_STREAMS = {
+    "sqlite": "stream IN (SELECT value FROM json_each(?)) ORDER BY position",
+    "postgresql": "stream = ANY(%s) ORDER BY position",
+}
+_POSITIONS = {
+    "sqlite": "position IN (SELECT value FROM json_each(?)) ORDER BY position",
+    "postgresql": "position = ANY(%s) ORDER BY position",
+}
+_NEWEST = dict.fromkeys(_PAGE, "position = (SELECT max(position) FROM entries)")
+_row = partial(tuple.__new__, Row)  # a third of the time of Row._make
+
+
+def _rows(
+    connection: Connection, which: Mapping[str, str], parameters: tuple[Any, ...]
+) -> list[Row]:
+    """What a query answers, through the driver: SQLAlchemy's rows cost more than the query."""
+    driver: Any = connection.connection.driver_connection
+    query = _SELECT + which[connection.dialect.name]
+    with driver_errors(connection):
+        if connection.dialect.name == "sqlite":
+            return list(map(_row, driver.execute(query, parameters)))
+        with driver.cursor(binary=True) as cursor:
+            return list(map(_row, cursor.execute(query, parameters)))
+
+
+def _array(connection: Connection, values: Sequence[str] | Sequence[int]) -> object:
+    """A parameter that holds many values, so that the query stays one and the same."""
+    if connection.dialect.name == "sqlite":
+        return orjson.dumps(values).decode()
+    return list(values)

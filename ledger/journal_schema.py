@@ -1,0 +1,181 @@
+"""The journal's tables, and the triggers that keep its entries append-only.
+
+The triggers stop every statement that a program sends, `INSERT OR REPLACE`, `ON CONFLICT DO
+UPDATE`, `MERGE` and the apply worker of a replica among them. They do not stop who may change the
+schema or the file: an owner that disables or drops them, a superuser, a hand in the pages. Against
+those stand `leaf_hash` and the checkpoints that an auditor has pinned.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+REVISION = "0001"
+"""The newest migration: what `create_tables` makes is what the migrations make."""
+
+metadata = MetaData()
+_Text = Text().with_variant(Text(collation="C"), "postgresql")
+_Position = BigInteger().with_variant(Integer(), "sqlite")  # SQLite's own row number
+_HASH_BYTES = 32
+_ID_BYTES = 16
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=False),  # dense from 1
+    Column("stream", _Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("type", _Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("leaf_hash", LargeBinary(_HASH_BYTES), nullable=False),
+    UniqueConstraint("stream", "version", name="entries_stream_version"),
+)
+receipts = Table(  # derived from the entries
+    "receipts",
+    metadata,
+    Column("organisation", _Text, primary_key=True),
+    Column("receipt", _Text, primary_key=True),
+    Column("record_id", LargeBinary(_ID_BYTES), nullable=False),
+    sqlite_with_rowid=False,
+)
+record_entries = Table(  # derived: the positions of every event about one service record
+    "record_entries",
+    metadata,
+    Column("record_id", LargeBinary(_ID_BYTES), primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+answers = Table(  # kept under an Idempotency-Key, and pruned
+    "answers",
+    metadata,
+    Column("scope", _Text, primary_key=True),
+    Column("key", _Text, primary_key=True),
+    Column("fingerprint", LargeBinary(_HASH_BYTES), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("kept_at", _Text, nullable=False),
+    Index("answers_kept_at", "kept_at"),
+)
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("hash", LargeBinary(_HASH_BYTES), nullable=False),
+    Column("role", _Text, nullable=False),
+    Column("actor", _Text, nullable=False),
+    Column("organisation", _Text),
+    Column("member_id", _Text),
+    Column("expires_on", _Text),
+    Column("created_at", _Text, nullable=False),
+    Column("revoked_at", _Text),
+)
+snapshots = Table(  # folded states of long streams; disposable
+    "snapshots",
+    metadata,
+    Column("stream", _Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("format", Integer, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+tracking = Table(  # how far each follower of the library's kind has come
+    "tracking",
+    metadata,
+    Column("application", _Text, primary_key=True),
+    Column("notification", BigInteger, nullable=False),
+)
+
+SQLITE_TRIGGERS = (
+    """
+CREATE TRIGGER entries_refuse_update BEFORE UPDATE ON entries
+BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END
+""",
+    """
+CREATE TRIGGER entries_refuse_delete BEFORE DELETE ON entries
+BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END
+""",
+    # INSERT OR REPLACE deletes what stands in its way and fires no trigger for that.
+    """
+CREATE TRIGGER entries_refuse_gap BEFORE INSERT ON entries
+WHEN NEW.position IS NOT (SELECT coalesce(max(position), 0) + 1 FROM entries)
+BEGIN SELECT RAISE(ABORT, 'an entry takes the next position'); END
+""",
+    """
+CREATE TRIGGER entries_refuse_replace BEFORE INSERT ON entries
+WHEN EXISTS (SELECT 1 FROM entries WHERE stream = NEW.stream AND version = NEW.version)
+BEGIN SELECT RAISE(ABORT, 'this version of the stream stands already'); END
+""",
+)
+POSTGRESQL_TRIGGERS = (
+    """
+CREATE FUNCTION entries_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE integrity_constraint_violation USING MESSAGE = 'entries are append-only';
+END $$
+""",
+    """
+CREATE TRIGGER entries_refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON entries
+FOR EACH STATEMENT EXECUTE FUNCTION entries_refuse_change()
+""",
+    # The new positions are unique; so they are dense if they are without a gap and follow one.
+    """
+CREATE FUNCTION entries_refuse_gap() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+DECLARE
+    lowest bigint;
+    highest bigint;
+    many bigint;
+BEGIN
+    SELECT min(position), max(position), count(*) INTO lowest, highest, many FROM appended;
+    IF many > 0 AND (
+        highest - lowest + 1 <> many
+        OR lowest < 1
+        OR (lowest > 1 AND NOT EXISTS (SELECT 1 FROM entries WHERE position = lowest - 1))
+    ) THEN
+        RAISE integrity_constraint_violation USING MESSAGE = 'an entry takes the next position';
+    END IF;
+    RETURN NULL;
+END $$
+""",
+    """
+CREATE TRIGGER entries_refuse_gap AFTER INSERT ON entries
+REFERENCING NEW TABLE AS appended
+FOR EACH STATEMENT EXECUTE FUNCTION entries_refuse_gap()
+""",
+    # They fire in a replica's session too.
+    "ALTER TABLE entries ENABLE ALWAYS TRIGGER entries_refuse_change",
+    "ALTER TABLE entries ENABLE ALWAYS TRIGGER entries_refuse_gap",
+)
+TRIGGERS = {"sqlite": SQLITE_TRIGGERS, "postgresql": POSTGRESQL_TRIGGERS}
+TRIGGER_NAMES = {
+    "sqlite": {
+        "entries_refuse_update",
+        "entries_refuse_delete",
+        "entries_refuse_gap",
+        "entries_refuse_replace",
+    },
+    "postgresql": {"entries_refuse_change", "entries_refuse_gap"},
+}
+
+
+def create_tables(connection: Connection) -> None:
+    """Make tables and triggers as the newest migration has them; nothing where entries stand."""
+    if connection.dialect.has_table(connection, entries.name):
+        return
+    metadata.create_all(connection)
+    for statement in TRIGGERS[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
+        " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    stamp = f"INSERT INTO alembic_version VALUES ('{REVISION}')"  # noqa: S608  (it is ours)
+    connection.exec_driver_sql(stamp)

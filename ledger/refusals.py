@@ -212,6 +212,36 @@ REFUSALS: dict[str, Refusal] = {
     "unknown_column": Refusal(
         "未知列", "Unknown column", "没有名为 {column} 的列。", "There is no column named {column}."
     ),
+    "missing_column": Refusal(
+        "缺少列",
+        "Missing column",
+        "缺少必填的列 {column}。",
+        "The column {column} is required.",
+    ),
+    "column_given_twice": Refusal(
+        "重复的列",
+        "Column given twice",
+        "列 {column} 出现了不止一次。",
+        "There is more than one column {column}.",
+    ),
+    "beyond_the_columns": Refusal(
+        "超出表头",
+        "Beyond the columns",
+        "此行的单元格多于表头的列。",
+        "The line has more cells than the header has columns.",
+    ),
+    "cell_without_offset": Refusal(
+        "单元格没有时区",
+        "Cell without an offset",
+        "表格的日期单元格不含时区偏移，请写成文本，例如 2026-03-06T14:00:00+08:00。",
+        "A date cell of a sheet has no offset; write a text such as 2026-03-06T14:00:00+08:00.",
+    ),
+    "cell_rounded": Refusal(
+        "单元格数字不完整",
+        "Number rounded by the sheet",
+        "表格只保留约 15 位有效数字，请把此列设为文本后重新填写。",
+        "A sheet keeps about 15 digits of a number; make the column text and write it again.",
+    ),
     "wrong_type": Refusal("类型错误", "Wrong type", "应为 {expected}。", "Expected {expected}."),
     "wrong_value": Refusal(
         "取值错误",

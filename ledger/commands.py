@@ -7,7 +7,7 @@ by keys: a stream (`account:<member>`), a record (`record:<id>`), what stands un
 """
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -15,6 +15,16 @@ from ledger.events import Capacity, Evidence, MemberRole, OrganisationKind, Unit
 
 Keys = dict[str, str]
 """A rule's parameter -> the key of its state."""
+
+
+class Stamp(TypedDict):
+    """Who asks, as every command wants to know it."""
+
+    actor: str
+    actor_name: str
+    actor_member: str | None
+    by_admin: bool
+    correlation_id: str
 
 
 class Command(msgspec.Struct, kw_only=True):

@@ -181,7 +181,6 @@ class Committer:
                 raise
             if batch.entries:
                 self._settle(batch)
-                self._store.committed()
                 self._committed(batch.entries)
             return answers
         raise Busy

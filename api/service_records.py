@@ -1,0 +1,367 @@
+"""Service records over HTTP: post one, look them up, verify or reject what waits."""
+
+import asyncio
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, WithJsonSchema
+from sqlalchemy import Connection
+
+from api.asks import DAY_PATTERN, Day, RejectionAsk, ServiceRecordAsk, Uuid, VerdictAsk
+from api.contract import (
+    CODE_PATTERN,
+    EVERYONE,
+    POSTERS,
+    VERIFIERS,
+    Fields,
+    PageQuery,
+    Route,
+)
+from api.guard import Call
+from api.lists import answer_page
+from ledger.commands import PostHours, RejectHours, Stamp, VerifyHours
+from ledger.desk import Done
+from ledger.events import Capacity, Evidence
+from ledger.rules.service_records import Record
+from ledger.units import Refused, new_id
+from projections import service_records as view
+from projections.listing import Item, Listed
+
+if TYPE_CHECKING:
+    from ledger.opening import Ledger
+
+Status = Literal["submitted", "verified", "rejected"]
+
+# --- asking --------------------------------------------------------------------------------------
+
+
+def post_hours(ask: ServiceRecordAsk, organisation: str, member_id: str, stamp: Stamp) -> PostHours:
+    """The command that an ask stands for, its member found and its organisation known."""
+    return PostHours(
+        **stamp,
+        record_id=new_id(),
+        organisation=organisation,
+        receipt=ask.receipt,
+        member_id=member_id,
+        activity=ask.activity,
+        category=ask.category,
+        place=ask.place,
+        responsible=ask.responsible,
+        started_at=ask.started_at,
+        ended_at=ask.ended_at,
+        break_minutes=ask.break_minutes,
+        capacity=ask.capacity,
+        evidence=ask.evidence,
+        professional=ask.professional,
+        supervisor_id=ask.supervisor_id,
+        certification_id=ask.certification_id,
+        order_id=ask.order_id,
+        project_id=ask.project_id,
+        programme_id=ask.programme_id,
+        redemption_id=ask.redemption_id,
+        member_pointer="/member_id" if ask.member_ref is None else "/member_ref",
+    )
+
+
+async def _find_member(ledger: "Ledger", organisation: str, ask: ServiceRecordAsk) -> str:
+    """The member's id; a reference is looked up among the organisation's own."""
+    if ask.member_ref is None:
+        return ask.member_id or ""
+    found = ledger.vault.recall(organisation, ask.member_ref)
+    if found is None:
+        refs = await asyncio.to_thread(ledger.vault.find_refs, organisation, [ask.member_ref])
+        found = refs.get(ask.member_ref)
+    if found is None:
+        raise Refused("not_found", pointer="/member_ref")
+    return found
+
+
+async def post(call: Call) -> web.Response:
+    """Record one service."""
+    ask: ServiceRecordAsk = call.body
+    organisation = call.acting_organisation()
+    member_id = await _find_member(call.ledger, organisation, ask)
+    return await call.write(post_hours(ask, organisation, member_id, call.stamp()), _posted)
+
+
+async def verify(call: Call) -> web.Response:
+    """Let a record that waits count."""
+    ask: VerdictAsk = call.body
+    command = VerifyHours(
+        **call.stamp(),
+        record_id=call.path["id"],
+        organisation=call.key.organisation,
+        reason=ask.reason,
+    )
+    return await call.write(command, _decided)
+
+
+async def reject(call: Call) -> web.Response:
+    """Say that a record that waits never counts."""
+    ask: RejectionAsk = call.body
+    command = RejectHours(
+        **call.stamp(),
+        record_id=call.path["id"],
+        organisation=call.key.organisation,
+        reason=ask.reason,
+    )
+    return await call.write(command, _decided)
+
+
+def _posted(done: Done) -> tuple[int, Fields]:
+    return 201 if done.entries else 200, told(done.states["before"])
+
+
+def _decided(done: Done) -> tuple[int, Fields]:
+    return 200, told(done.states["record"])
+
+
+def told(record: Record) -> Fields:
+    """A record as it stands, as every write about it answers; no figures unless it is verified."""
+    content, figures = record.content, record.figures
+    assert content is not None  # noqa: S101  (a rule has just answered about it)
+    said: Fields = {
+        "id": content.record_id,
+        "position": record.position,
+        "organisation": content.organisation,
+        "receipt": content.receipt,
+        "status": record.status,
+        "served_on": content.served_on,
+        "minutes": None,
+        "overlap_minutes": None,
+        "credits": None,
+        "capped": None,
+        "overflowed": None,
+        "paid_from_hold": None,
+        "points": None,
+        "late": content.late,
+        "policy_version": content.policy_version,
+    }
+    if figures is not None:
+        said["minutes"] = figures.minutes
+        said["overlap_minutes"] = figures.overlap_minutes
+        said["credits"] = figures.credits
+        said["capped"] = figures.capped or 0
+        said["overflowed"] = figures.overflowed or 0
+        said["paid_from_hold"] = figures.paid_from_hold or 0
+        said["points"] = figures.points or 0
+        said["policy_version"] = figures.policy_version
+    return said
+
+
+# --- looking up ----------------------------------------------------------------------------------
+
+_DAY = TypeAdapter(Day)
+DayParameter = Annotated[
+    date,
+    BeforeValidator(lambda said: _DAY.validate_python(said) if isinstance(said, str) else said),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": DAY_PATTERN}),
+]
+CodeParameter = Annotated[str, Field(pattern=CODE_PATTERN)]
+
+
+class RecordsQuery(PageQuery):
+    """Filters; all that are given hold."""
+
+    member_id: Uuid | None = None
+    organisation: CodeParameter | None = None
+    status: Status | None = None
+    served_from: Annotated[DayParameter | None, Field(description="First service date.")] = None
+    served_to: Annotated[DayParameter | None, Field(description="Last service date.")] = None
+    unit: Annotated[
+        CodeParameter | None, Field(description="The place, or a unit that it lies in.")
+    ] = None
+    category: Annotated[str | None, Field(max_length=200)] = None
+
+
+async def listing(call: Call) -> web.Response:
+    """The records that the caller may see, oldest first."""
+    query: RecordsQuery = call.query
+    return await answer_page(call, _visible_records, query, *_sight(call))
+
+
+async def item(call: Call) -> web.Response:
+    """One record."""
+    return await call.read(_visible_record, call.path["id"], *_sight(call))
+
+
+def _sight(call: Call) -> tuple[str | None, str | None]:
+    """What narrows the caller's sight: its organisation, or its own member."""
+    key = call.key
+    return key.organisation, key.member_id if key.role == "member" else None
+
+
+def _visible_records(
+    connection: Connection, query: RecordsQuery, organisation: str | None, member_id: str | None
+) -> Listed:
+    for own, asked in ((organisation, query.organisation), (member_id, query.member_id)):
+        if own is not None and asked not in (None, own):
+            return Listed([], None)
+    return view.listing(
+        connection,
+        query.after,
+        query.limit,
+        member_id=member_id or query.member_id,
+        organisation=organisation or query.organisation,
+        status=query.status,
+        served_from=query.served_from,
+        served_to=query.served_to,
+        unit=query.unit,
+        category=query.category,
+    )
+
+
+def _visible_record(
+    connection: Connection, record_id: str, organisation: str | None, member_id: str | None
+) -> Item | None:
+    found = view.service_record(connection, record_id)
+    if found is None:
+        return None
+    if organisation is not None and found["organisation"] != organisation:
+        return None
+    if member_id is not None and found["member_id"] != member_id:
+        return None
+    return found
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+class RecordSaid(BaseModel):
+    """A service record as a write answers it; figures are null unless it is verified."""
+
+    id: str
+    position: int | None = None
+    dry_run: bool | None = None
+    organisation: str
+    receipt: str
+    status: Status
+    served_on: str
+    minutes: Annotated[int | None, Field(description="Service minutes.")]
+    overlap_minutes: int | None
+    credits: Annotated[int | None, Field(description="Credit-minutes granted.")]
+    capped: int | None
+    overflowed: int | None
+    paid_from_hold: int | None
+    points: int | None
+    late: bool
+    policy_version: int
+
+
+class ServiceRecord(RecordSaid):
+    """A service record as it stands."""
+
+    recorded_at: str
+    member_id: str
+    activity: str
+    category: str
+    place: str
+    responsible: str
+    started_at: str
+    ended_at: str
+    break_minutes: int
+    capacity: Capacity
+    evidence: Evidence
+    professional: bool
+    supervisor_id: str | None
+    certification_id: str | None
+    order_id: str | None
+    project_id: str | None
+    programme_id: str | None
+    redemption_id: str | None
+    rate_bps: int | None
+    duty_minutes: Annotated[int | None, Field(description="Minutes counted on duty.")]
+
+
+class ServiceRecords(BaseModel):
+    """A page of service records."""
+
+    data: list[ServiceRecord]
+    next_cursor: str | None
+
+
+POSTING_PROBLEMS = (
+    "receipt_reused",
+    "overlapping_service",
+    "service_in_the_future",
+    "too_old",
+    "organisation_suspended",
+    "not_found",
+    "personal_data_in_text",
+)
+_VERDICT_PROBLEMS = (
+    "wrong_state",
+    "second_person_needed",
+    "own_hours",
+    "personal_data_in_text",
+)
+_SHARED: dict[str, Any] = {"tag": "Service records"}
+
+ROUTES = [
+    Route(
+        method="POST",
+        path="/v1/service-records",
+        handler=post,
+        operation="postServiceRecord",
+        summary_zh="登记一条服务记录",
+        summary_en="Record one service",
+        roles=POSTERS,
+        write=True,
+        body=ServiceRecordAsk,
+        answers={201: RecordSaid, 200: RecordSaid},
+        problems=POSTING_PROBLEMS,
+        **_SHARED,
+    ),
+    Route(
+        method="GET",
+        path="/v1/service-records",
+        handler=listing,
+        operation="listServiceRecords",
+        summary_zh="查询服务记录",
+        summary_en="Service records, oldest first",
+        roles=EVERYONE,
+        query=RecordsQuery,
+        answers={200: ServiceRecords},
+        **_SHARED,
+    ),
+    Route(
+        method="GET",
+        path="/v1/service-records/{id}",
+        handler=item,
+        operation="getServiceRecord",
+        summary_zh="查看一条服务记录",
+        summary_en="One service record",
+        roles=EVERYONE,
+        answers={200: ServiceRecord},
+        **_SHARED,
+    ),
+    Route(
+        method="POST",
+        path="/v1/service-records/{id}/verify",
+        handler=verify,
+        operation="verifyServiceRecord",
+        summary_zh="确认待确认的服务记录",
+        summary_en="Let a record that waits count",
+        roles=VERIFIERS,
+        write=True,
+        body=VerdictAsk,
+        answers={200: RecordSaid},
+        problems=(*_VERDICT_PROBLEMS, "overlapping_service"),
+        **_SHARED,
+    ),
+    Route(
+        method="POST",
+        path="/v1/service-records/{id}/reject",
+        handler=reject,
+        operation="rejectServiceRecord",
+        summary_zh="驳回待确认的服务记录",
+        summary_en="Say that a record that waits never counts",
+        roles=VERIFIERS,
+        write=True,
+        body=RejectionAsk,
+        answers={200: RecordSaid},
+        problems=_VERDICT_PROBLEMS,
+        **_SHARED,
+    ),
+]

@@ -157,10 +157,16 @@ def folder() -> Path:
 
 def digest(lock: str) -> str:
     """What makes an installed lock out of date: its text, the Python, and where the checkout is."""
-    said = [sys.version, sys.base_prefix, str(CHECKOUT)]
+    said = [sys.version, sys.base_prefix, str(CHECKOUT), version()]
     return hashlib.sha256(
         b"\0".join([*(part.encode() for part in said), (CHECKOUT / "scripts" / lock).read_bytes()])
     ).hexdigest()
+
+
+def version() -> str:
+    """The project's version, as pyproject.toml has it."""
+    text = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+    return text.split('\nversion = "', 1)[1].split('"', 1)[0]
 
 
 def stamped(venv: Path) -> dict[str, str]:
@@ -254,6 +260,9 @@ def link_project(venv: Path) -> None:
     paths = {"base": str(venv), "platbase": str(venv)}
     site = Path(sysconfig.get_path("purelib", "venv", paths))
     (site / "timebank.pth").write_text(f"{CHECKOUT}\n", encoding="utf-8")
+    about = site / f"timebank-{version()}.dist-info" / "METADATA"  # for importlib.metadata.version
+    about.parent.mkdir(exist_ok=True)
+    about.write_text(f"Metadata-Version: 2.1\nName: timebank\nVersion: {version()}\n")
     # -P: the folder one stands in is not searched, whatever it calls its own folders.
     program = "from scripts.cli import main; main(prog_name='timebank')"
     launcher = venv / "bin" / "timebank"

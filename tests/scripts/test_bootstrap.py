@@ -16,8 +16,9 @@ from scripts import bootstrap
 SCRIPT = Path(bootstrap.__file__)
 ECHO = """
 import sys
+from importlib.metadata import version
 def main(prog_name):
-    sys.stdout.write(" ".join([prog_name, *sys.argv[1:]]))
+    sys.stdout.write(" ".join([prog_name, version(prog_name), *sys.argv[1:]]))
 """
 MAKING = "making /"
 
@@ -31,6 +32,7 @@ def checkout(tmp_path: Path) -> Path:
     (scripts / "cli.py").write_text(ECHO)
     (scripts / "requirements.lock").touch()
     (scripts / "requirements-test.lock").touch()
+    (scripts.parent / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     return scripts.parent
 
 
@@ -53,15 +55,15 @@ def start(checkout: Path, *arguments: str, **variables: str) -> tuple[int, str, 
 
 def test_the_first_start_makes_the_environment_and_the_second_finds_it(checkout: Path) -> None:
     code, out, err = start(checkout, "run", "--port", "0")
-    assert (code, out) == (0, "timebank demo --port 0"), err
+    assert (code, out) == (0, "timebank 1.2.3 demo --port 0"), err
     assert MAKING in err
-    assert start(checkout, "timebank", "audit", "verify") == (0, "timebank audit verify", "")
+    assert start(checkout, "timebank", "audit", "verify") == (0, "timebank 1.2.3 audit verify", "")
 
 
 def test_two_starts_at_once_make_one_environment(checkout: Path) -> None:
     both = [begin(checkout, "run"), begin(checkout, "run")]
     said = [process.communicate() for process in both]
-    assert [out for out, _ in said] == ["timebank demo"] * 2
+    assert [out for out, _ in said] == ["timebank 1.2.3 demo"] * 2
     assert sum(MAKING in err for _, err in said) == 1
 
 
@@ -70,7 +72,7 @@ def test_an_environment_that_was_left_half_made_is_made_anew(checkout: Path) -> 
     left.parent.mkdir()
     left.touch()
     (left.parent / bootstrap.STAMP).touch()  # ours, and not finished
-    assert start(checkout, "run")[:2] == (0, "timebank demo")
+    assert start(checkout, "run")[:2] == (0, "timebank 1.2.3 demo")
     assert not left.exists()
 
 
@@ -98,7 +100,7 @@ def test_what_the_lock_did_not_hash_is_not_installed(checkout: Path, tmp_path: P
     assert "could not be installed" in err
 
     lock.write_text(f"tiny==1.0 --hash=sha256:{seal}\n")
-    assert start(checkout, "run", PIP_FIND_LINKS=str(tmp_path))[:2] == (0, "timebank demo")
+    assert start(checkout, "run", PIP_FIND_LINKS=str(tmp_path))[:2] == (0, "timebank 1.2.3 demo")
 
 
 def test_where_the_system_has_no_ensurepip_its_pip_serves(

@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import hdrs, web
 
-from api import docs, health, openapi
+from api import audit, docs, health, openapi, organisations, policies, units
 from api.contract import Handler, Route
 from api.guard import Call, Door
 from api.metrics import Metrics
 from ledger.units import Refused
 
 if TYPE_CHECKING:
-    from projections.views import Views
-
     from ledger.opening import Ledger
     from ledger.settings import Settings
+    from projections.views import Views
 
 ROUTES: tuple[Route, ...] = (
     *health.ROUTES,
     *docs.ROUTES,
+    *units.ROUTES,
+    *organisations.ROUTES,
+    *policies.ROUTES,
+    *audit.ROUTES,
 )
 
 DOOR = web.AppKey("door", Door)

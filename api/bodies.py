@@ -18,7 +18,7 @@ async def read_body(request: web.Request, bytes_max: int) -> bytes:
     if said is not None and int(said) > bytes_max:
         raise too_large(bytes_max)
     content = request.content
-    first: bytes = await content.readany()
+    first: bytes = content.read_nowait() if content.is_eof() else await content.readany()
     if content.at_eof():  # nearly always: it came in one piece
         return first
     pieces, size = [first], len(first)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
+from api.asks import CODE_PATTERN, UUID_PATTERN, Instant
 from api.problems import wrong
 from ledger.keys import ROLES, Role
 
@@ -26,8 +28,7 @@ READERS: frozenset[Role] = POSTERS | {"auditor"}
 AUDITORS: frozenset[Role] = frozenset({"auditor", "admin"})
 ADMINS: frozenset[Role] = frozenset({"admin"})
 
-UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-CODE_PATTERN = r"^[a-z0-9-]{2,40}$"
+IDEMPOTENCY_KEY_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 
@@ -48,6 +49,8 @@ class PathPart:
 PATH_PARTS: dict[str, PathPart] = {
     "id": PathPart(UUID_PATTERN, "UUID", "019f0000-0000-7000-8000-00000000000a"),
     "code": PathPart(CODE_PATTERN, "Code", "west-coast"),
+    "version": PathPart(r"^[1-9][0-9]{0,8}$", "Version of a policy", "1"),
+    "position": PathPart(r"^[1-9][0-9]{0,17}$", "Position in the journal", "1"),
     "problem": PathPart(r"^[a-z_]{2,60}$", "Code of a problem", "receipt_reused"),
 }
 """The named places of our paths; a further name is added here."""
@@ -133,6 +136,14 @@ def _cursor(text: object) -> object:
     return int(found[1])
 
 
+def _plus(text: object) -> object:
+    """In a query a plus that was not encoded arrives as a space: `...T14:00:00 08:00`."""
+    if isinstance(text, str) and re.search(r"\d \d\d:\d\d$", text, re.ASCII):
+        return text[:-6] + "+" + text[-5:]
+    return text
+
+
+InstantInQuery = Annotated[Instant, BeforeValidator(_plus)]
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Cursor = Annotated[
@@ -163,7 +174,7 @@ class PageQuery(ReadQuery):
 
     @property
     def after(self) -> int:
-        """The position behind which this page begins."""
+        """What the page begins behind: a position, or what else the list is in order of."""
         return self.cursor or 0
 
 
@@ -175,5 +186,38 @@ class WriteQuery(Query):
     ] = False
 
 
+# --- answers -------------------------------------------------------------------------------------
+
 Fields = dict[str, Any]
 """A JSON object on its way out."""
+
+
+def _without_default(schema: Fields) -> None:
+    schema.pop("default", None)
+
+
+InstantText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""An instant as answers spell it: RFC 3339, UTC, `Z`."""
+DayText = Annotated[str, Field(json_schema_extra={"format": "date"})]
+
+
+class Written(BaseModel):
+    """What every write answers beside what it wrote."""
+
+    position: Annotated[
+        int | SkipJsonSchema[None],
+        Field(
+            ge=1,
+            description="Of the command's last entry; absent in a dry run.",
+            json_schema_extra=_without_default,
+        ),
+    ] = None
+    dry_run: Annotated[
+        Literal[True] | SkipJsonSchema[None], Field(json_schema_extra=_without_default)
+    ] = None
+
+
+class Page(BaseModel):
+    """A page of a list: a subclass says of what."""
+
+    next_cursor: str | None

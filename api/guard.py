@@ -7,8 +7,9 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
 from traceback import format_tb
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar
@@ -22,6 +23,7 @@ from sqlalchemy import Connection, select
 
 from api import bodies
 from api.contract import (
+    IDEMPOTENCY_KEY_PATTERN,
     JSON,
     PATH_PARTS,
     PROBLEM_JSON,
@@ -30,6 +32,7 @@ from api.contract import (
     Query,
     Route,
 )
+from api.log_lines import RequestLog
 from api.metrics import Metrics
 from api.problems import (
     RETRY_AFTER_SECONDS,
@@ -49,10 +52,9 @@ from ledger.refusals import Language
 from ledger.units import Refused, new_id
 
 if TYPE_CHECKING:
-    from projections.views import Views
-
     from ledger.opening import Ledger
     from ledger.settings import Settings
+    from projections.views import Views
 
 Said = TypeVar("Said")
 Args = ParamSpec("Args")
@@ -65,7 +67,9 @@ log = structlog.stdlib.get_logger("timebank.http")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN, re.ASCII)
 _NO_QUERY = Query()
+_NO_PATH: Mapping[str, str] = {}
 _NOBODY = Key("", "member", "")
 
 
@@ -84,6 +88,7 @@ class Call:
 
     __slots__ = (
         "body",
+        "chain",
         "door",
         "dry_run",
         "key",
@@ -102,11 +107,14 @@ class Call:
         self.route = route
         self.request = request
         said = request.headers.get("X-Request-Id")
-        usable = said is not None and _REQUEST_ID.fullmatch(said)
-        self.request_id: str = said if said is not None and usable else new_id()
+        if said is None or _REQUEST_ID.fullmatch(said) is None:
+            self.request_id = self.chain = new_id()
+        else:
+            self.request_id = said
+            self.chain = said if _UUID.fullmatch(said) else new_id()
         self.key: Key = _NOBODY  # of a route without a key: nobody's
         self.organisation: str | None = None  # for which a write acts
-        self.path: dict[str, str] = {}
+        self.path: Mapping[str, str] = _NO_PATH
         self.query: Any = _NO_QUERY  # the route's query model
         self.body: Any = None  # the route's body model, or bytes where the route is raw
         self.media = ""  # the body's media type
@@ -129,14 +137,14 @@ class Call:
         return language_of(self.request.headers.get(hdrs.ACCEPT_LANGUAGE))
 
     def stamp(self) -> Stamp:
-        """Who asks, for commands. The chain of facts is the request, if its id can be a UUID."""
-        key, request_id = self.key, self.request_id
+        """Who asks, for commands; the chain of facts is the request, if its id can be a UUID."""
+        key = self.key
         return {
             "actor": key.id,
             "actor_name": key.actor,
             "actor_member": key.member_id,
             "by_admin": key.role == "admin",
-            "correlation_id": request_id if _UUID.fullmatch(request_id) else new_id(),
+            "correlation_id": self.chain,
         }
 
     def acting_organisation(self) -> str:
@@ -156,12 +164,10 @@ class Call:
         command's last entry is added; where there is none, the body brings its own.
         """
 
-        def word(outcome: Outcome) -> tuple[int, Fields]:
-            (done,) = outcome.results
-            assert isinstance(done, Done)  # noqa: S101  (a refusal is raised where one is asked)
-            return answer(done)
+        def said(outcome: Outcome) -> tuple[int, Fields]:
+            return answer(outcome.results[0])  # type: ignore[arg-type]  # a refusal is raised
 
-        return await self.write_many((command,), "one", word)
+        return await self.write_many((command,), "one", said)
 
     async def write_many(
         self,
@@ -199,26 +205,26 @@ class Call:
 
     # -- reads ---------------------------------------------------------------------------------
 
+    async def in_thread(
+        self, work: Callable[Args, Said], *args: Args.args, **kwargs: Args.kwargs
+    ) -> Said:
+        """What a function finds that waits for a database, in a thread of the readers."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.door.readers, partial(work, *args, **kwargs))
+
     async def look_up(
         self,
         read: Callable[Concatenate[Connection, Args], Said],
         *args: Args.args,
         **kwargs: Args.kwargs,
     ) -> Said:
-        """What a read function finds in the views, in a thread of the readers."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self.door.readers, self._look_up, read, args, kwargs
-        )
+        """What a read function finds in the views."""
 
-    def _look_up(self, read: Any, args: Any, kwargs: Any) -> Any:
-        with self.ledger.views_engine.connect() as connection:
-            return read(connection, *args, **kwargs)
+        def work() -> Said:
+            with self.ledger.views_engine.connect() as connection:
+                return read(connection, *args, **kwargs)
 
-    async def last_position(self) -> int:
-        """The journal's last position, as the database has it now."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self.door.readers, _last_position, self.ledger.store
-        )
+        return await self.in_thread(work)
 
     async def read(
         self,
@@ -256,7 +262,7 @@ class Call:
         """The problem that says no."""
         code = code_of(no)
         language = self.language
-        self.door.metrics.refusals.labels(code).inc()
+        self.door.metrics.refusals[code] += 1
         body = problem(no, language, self.request_id)
         headers = self.headers(PROBLEM_JSON)
         headers["Content-Language"] = language
@@ -283,11 +289,13 @@ class Door:
         self.metrics_open = settings.metrics_open
         self.body_bytes_max = settings.body_bytes_max
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
+        self.request_log = RequestLog(settings)
         self._asked_keys: dict[str, asyncio.Future[Key | None]] = {}
 
     def close(self) -> None:
-        """End the readers' threads."""
+        """End the readers' threads, write the log's last lines."""
         self.readers.shutdown()
+        self.request_log.flush()
 
     def guarded(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The route's handler as aiohttp calls it, behind all that the route asks for."""
@@ -305,9 +313,11 @@ class Door:
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The edge of the house, without the door: every no is answered, counted and logged."""
         enter = handler or route.handler
-        label, write = route.path, "true" if route.write else "false"
-        seconds = self.metrics.seconds.labels(write)
-        counters: dict[int, Any] = {}
+        label, method = route.path, route.method if handler else "*"
+        metrics = self.metrics
+        answered = metrics.answered(method, label)
+        spread = metrics.write_seconds if route.write else metrics.read_seconds
+        note = self.request_log.add
 
         async def handle(request: web.Request) -> web.StreamResponse:
             started = perf_counter()
@@ -318,34 +328,16 @@ class Door:
                 response = await self._say_no(call, no)
             except Busy:
                 response = call.refuse(Refused("busy"))
-            except (asyncio.CancelledError, ConnectionError):
+            except ConnectionError:
                 raise  # the client went away
             except Exception as bug:  # the edge: logged, and answered once
-                log.error(
-                    "bug",
-                    request_id=call.request_id,
-                    route=label,
-                    error=type(bug).__name__,
-                    stack=format_tb(bug.__traceback__),  # no message: it may quote a value
-                )
+                _log_bug(call, bug)
                 response = call.refuse(Refused("internal"))
             status = response.status
-            took = perf_counter() - started
-            counter = counters.get(status)
-            if counter is None:
-                counter = self.metrics.requests.labels(request.method, label, str(status))
-                counters[status] = counter
-            counter.inc()
-            seconds.observe(took)
-            log.info(
-                "request",
-                request_id=call.request_id,
-                method=request.method,
-                route=label,
-                status=status,
-                ms=round(took * 1000, 2),
-                key=call.key.id,
-            )
+            seconds = perf_counter() - started
+            answered[status] += 1
+            spread.add(seconds)
+            note(call.request_id, method, label, status, seconds, call.key.id)
             return response
 
         return handle
@@ -378,9 +370,7 @@ class Door:
         """
         if call.once is None or code_of(no) == "idempotency_key_reused":
             return call.refuse(no)
-        kept = await asyncio.get_running_loop().run_in_executor(
-            self.readers, _kept_answer, self.ledger.store, call.once
-        )
+        kept = await call.in_thread(_kept_answer, self.ledger.store, call.once)
         match kept:
             case None:
                 return call.refuse(no)
@@ -454,9 +444,15 @@ def _entrance(route: Route) -> Handler:
     return enter
 
 
-def _last_position(journal: store.Store) -> int:
-    with journal.reading() as connection:
-        return store.last_position(connection)
+def _log_bug(call: Call, bug: Exception) -> None:
+    """Where it happened, and what kind it is; its message is left out, for it may quote a value."""
+    log.error(
+        "bug",
+        request_id=call.request_id,
+        route=call.route.path,
+        error=type(bug).__name__,
+        stack=format_tb(bug.__traceback__),
+    )
 
 
 def _kept_answer(journal: store.Store, once: Once) -> Answer | Refused | None:
@@ -495,7 +491,7 @@ def _once(call: Call, content: bytes) -> Once | None:
     said = call.request.headers.get("Idempotency-Key")
     if said is None:
         return None
-    if not 1 <= len(said) <= 255 or not said.isprintable():
+    if _IDEMPOTENCY_KEY.fullmatch(said) is None:
         expected = "1-255 printable characters"
         raise Invalid([FieldError("", "wrong_value", {"expected": expected}, "header")])
     key = call.key

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from api.contract import Route
 from api.guard import Call
 from api.metrics import CONTENT_TYPE
+from ledger import store
 from ledger.units import Refused
 
 READY_BEHIND_MAX = 100_000
@@ -35,7 +36,7 @@ async def healthz(call: Call) -> web.Response:
 
 async def readyz(call: Call) -> web.Response:
     """Ask the journal and the views where they stand."""
-    position = await call.last_position()
+    position = await call.in_thread(_last_position, call.ledger.store)
     read = call.views.position
     if position - read > READY_BEHIND_MAX:
         raise Refused("view_behind", position=read)
@@ -47,6 +48,11 @@ async def metrics(call: Call) -> web.Response:
     if not (call.door.metrics_open or _is_from_here(call.request)):
         raise Refused("forbidden")
     return web.Response(body=call.door.metrics.text(), headers=call.headers(CONTENT_TYPE))
+
+
+def _last_position(journal: store.Store) -> int:
+    with journal.reading() as connection:
+        return store.last_position(connection)
 
 
 def _is_from_here(request: web.Request) -> bool:

@@ -41,9 +41,15 @@ def page_of(call: Call, items: list[Fields], following: int | None, position: in
     """A page whose items are at hand."""
     cursor = None if following is None else cursor_text(following)
     response = call.answer({"data": items, "next_cursor": cursor}, position=position)
-    if cursor is not None:
-        response.headers["Link"] = f'<{_next_address(call, cursor)}>; rel="next"'
+    response.headers.update(link_to_next(call, following))
     return response
+
+
+def link_to_next(call: Call, following: int | None) -> dict[str, str]:
+    """The header that tells of a next page, where there is one (RFC 8288)."""
+    if following is None:
+        return {}
+    return {"Link": f'<{_next_address(call, cursor_text(following))}>; rel="next"'}
 
 
 def _next_address(call: Call, cursor: str) -> str:

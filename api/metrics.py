@@ -1,62 +1,112 @@
-"""What the server counts, for Prometheus: no label names a person, an organisation or an id."""
+"""What the server counts, for Prometheus: no label names a person, an organisation or an id.
 
-from collections.abc import Callable, Iterator
+Counting is plain addition by the one thread that does the thing counted; the numbers are put into
+Prometheus' shape when somebody asks for them.
+"""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+JOBS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_000.0)
 
 
-class Metrics:
-    """The counters of one server, in a registry of their own."""
+class Spread:
+    """How often a number fell into each of some buckets, and the sum of all."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def add(self, value: float) -> None:
+        """Take in one more number."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """How many were at most each bound."""
+        total, found = 0, []
+        for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
+            total += count
+            found.append((bound, float(total)))
+        return found
+
+
+class Metrics(Collector):
+    """The counters of one server."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "timebank_requests",
-            "Requests answered.",
-            ("method", "route", "status"),
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
-            "timebank_request_seconds",
-            "Seconds from the request's head to its answer.",
-            ("write",),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.refusals = Counter(
-            "timebank_refusals", "Problems answered.", ("code",), registry=self.registry
-        )
-        self.batch_jobs = Histogram(
-            "timebank_batch_jobs",
-            "Jobs that one transaction of the desk decided.",
-            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
-            registry=self.registry,
-        )
-        self.commit_seconds = Histogram(
-            "timebank_commit_seconds",
-            "Seconds from a transaction's begin to its durable commit.",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
+        self._answered: dict[tuple[str, str], Counter[int]] = {}
+        self.refusals: Counter[str] = Counter()
+        self.write_seconds = Spread(SECONDS)
+        self.read_seconds = Spread(SECONDS)
+        self.batch_jobs = Spread(JOBS)
+        self.commit_seconds = Spread(SECONDS)
+        self._gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
 
-    def watch(self, gauges: dict[str, tuple[str, Callable[[], float]]]) -> None:
-        """Gauges that are read when somebody asks: name -> what it is, and how to read it."""
-        self.registry.register(_Gauges(gauges))
+    def answered(self, method: str, route: str) -> Counter[int]:
+        """Answers of a route, by status: to be counted in by the edge."""
+        return self._answered.setdefault((method, route), Counter())
+
+    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """A number that is read when somebody asks."""
+        self._gauges[name] = (meaning, read)
+
+    def committed(self, jobs: int, seconds: float) -> None:
+        """The desk has finished a batch."""
+        self.batch_jobs.add(jobs)
+        self.commit_seconds.add(seconds)
 
     def text(self) -> bytes:
         """All of it in the text format."""
-        return generate_latest(self.registry)
+        return generate_latest(self._registry)
 
-
-class _Gauges(Collector):
-    def __init__(self, gauges: dict[str, tuple[str, Callable[[], float]]]) -> None:
-        self._gauges = gauges
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
+        """Everything as Prometheus' client library wants it."""
+        requests = CounterMetricFamily(
+            "timebank_requests", "Requests answered.", labels=("method", "route", "status")
+        )
+        for (method, route), by_status in list(self._answered.items()):
+            for status, count in list(by_status.items()):
+                requests.add_metric((method, route, str(status)), count)
+        yield requests
+        refusals = CounterMetricFamily(
+            "timebank_refusals", "Problems answered, by code.", labels=("code",)
+        )
+        for code, count in list(self.refusals.items()):
+            refusals.add_metric((code,), count)
+        yield refusals
+        took = HistogramMetricFamily(
+            "timebank_request_seconds",
+            "Seconds from a request's head to its answer.",
+            labels=("kind",),
+        )
+        for kind, spread in (("write", self.write_seconds), ("read", self.read_seconds)):
+            took.add_metric((kind,), spread.buckets(), spread.sum)
+        yield took
+        for name, meaning, spread in (
+            ("batch_jobs", "Jobs that one batch of the desk decided.", self.batch_jobs),
+            ("commit_seconds", "Seconds of a batch, to its commit.", self.commit_seconds),
+        ):
+            yield HistogramMetricFamily(
+                f"timebank_{name}", meaning, buckets=spread.buckets(), sum_value=spread.sum
+            )
         for name, (meaning, read) in self._gauges.items():
             yield GaugeMetricFamily(f"timebank_{name}", meaning, value=read())

@@ -7,14 +7,12 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from api.contract import JSON, PATH_PARTS, PROBLEM_JSON, Route
+from api.contract import IDEMPOTENCY_KEY_PATTERN, JSON, PATH_PARTS, PROBLEM_JSON, Route
 from api.problems import RETRY_AFTER_SECONDS, RULE_STATUS, STATUS
 from ledger.refusals import REFUSALS
 
 DOCUMENT = web.AppKey("openapi", bytes)
 """Where the application keeps the document's bytes."""
-
-IDEMPOTENCY_KEY_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/{model}"
@@ -86,17 +84,13 @@ class _Schemas:
                 wanted[route.body, "validation"] = None
             for answer in route.answers.values():
                 if answer is not None:
-                    wanted[answer, "serialization"] = None
+                    wanted[answer, "validation"] = None
         self._names, top = models_json_schema(list(wanted), ref_template=_REF)
         self.definitions: Json = dict(sorted(top.get("$defs", {}).items()))
 
-    def asked(self, model: type[BaseModel]) -> Json:
-        """The reference to a body's schema."""
+    def of(self, model: type[BaseModel]) -> Json:
+        """The reference to a model's schema."""
         return self._names[model, "validation"]
-
-    def answered(self, model: type[BaseModel]) -> Json:
-        """The reference to an answer's schema."""
-        return self._names[model, "serialization"]
 
 
 def _operation(route: Route, schemas: _Schemas, responses: dict[str, Json]) -> Json:
@@ -209,7 +203,7 @@ def _body(route: Route, schemas: _Schemas) -> Json:
     content: Json = {}
     for media in route.media:
         if media == JSON and route.body is not None:
-            content[media] = {"schema": schemas.asked(route.body)}
+            content[media] = {"schema": schemas.of(route.body)}
         elif media.startswith("text/") or "json" in media:
             content[media] = {"schema": {"type": "string"}}
         else:
@@ -232,7 +226,7 @@ def _answer(route: Route, status: int, answer: type[BaseModel] | None, schemas: 
     content: Json = {}
     if answer is not None:
         media = JSON if status < 400 else PROBLEM_JSON
-        content[media] = {"schema": schemas.answered(answer)}
+        content[media] = {"schema": schemas.of(answer)}
     if status == 200:
         for media in route.also:
             content[media] = {"schema": {"type": "object" if media == JSON else "string"}}

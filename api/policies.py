@@ -1,0 +1,199 @@
+"""Policies: versions of the rule book of numbers, published from a date on, and what holds when."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from api.asks import Ask, Day, FieldNo, Reason, Text, holds_personal_data
+from api.contract import (
+    ADMINS,
+    EVERYONE,
+    DayText,
+    Fields,
+    InstantText,
+    Page,
+    PageQuery,
+    ReadQuery,
+    Route,
+    Written,
+)
+from api.guard import Call
+from api.lists import answer_page
+from ledger.commands import PublishPolicy
+from ledger.desk import Done
+from ledger.events import PolicyPublished
+from ledger.policy import wrong_shapes
+from projections import policies
+
+
+class PolicyAsk(Ask):
+    """New values for some keys, from a date on."""
+
+    entering = ("note",)
+
+    effective_on: Day
+    changes: Annotated[
+        dict[Text, Any],
+        Field(min_length=1, examples=[{"zone": "Asia/Shanghai"}, {"rounding": "hour_floor"}]),
+    ]
+    note: Reason | None = None
+
+    @classmethod
+    def amiss(cls, values: Mapping[str, Any]) -> Iterator[FieldNo]:
+        """Every value fits its key, and no name in it holds personal data."""
+        changes = values.get("changes", {})
+        for shape in wrong_shapes(changes):
+            path = ("changes", *shape.path.split("/")[1:])
+            yield path, "invalid_policy", {"problem": shape.problem}
+        for path in _personal(changes, ("changes",)):
+            yield path, "personal_data_in_text", {}
+
+
+class PolicyWritten(Written):
+    """A version that was just published."""
+
+    version: Annotated[int, Field(ge=2)]
+    effective_on: DayText
+    changes: dict[str, Any]
+    note: str | None
+
+
+class Policy(BaseModel):
+    """A version; version 1 is the defaults, always in force."""
+
+    version: Annotated[int, Field(ge=1)]
+    effective_on: DayText | None
+    changes: dict[str, Any]
+    note: str | None
+    recorded_at: InstantText | None
+
+
+class PolicyPage(Page):
+    """Versions, from 1."""
+
+    data: list[Policy]
+
+
+class PolicyValues(BaseModel):
+    """What every key says for a date."""
+
+    date: DayText
+    version: Annotated[int, Field(ge=1)]
+    values: dict[str, Any]
+
+
+class DateQuery(ReadQuery):
+    """For which date."""
+
+    date: Day
+
+
+async def publish(call: Call) -> web.Response:
+    """Give keys new values from a date on."""
+    asked: PolicyAsk = call.body
+    command = PublishPolicy(
+        **call.stamp(), effective_on=asked.effective_on, changes=asked.changes, note=asked.note
+    )
+    return await call.write(command, _published)
+
+
+def _published(done: Done) -> tuple[int, Fields]:
+    event = done.entries[-1].event
+    assert isinstance(event, PolicyPublished)  # noqa: S101  (the rule makes nothing else)
+    said = {
+        "version": event.version,
+        "effective_on": event.effective_on,
+        "changes": event.changes,
+        "note": event.note,
+    }
+    return 201, said
+
+
+async def listing(call: Call) -> web.Response:
+    """All versions."""
+    return await answer_page(call, policies.listing, call.query.after, call.query.limit)
+
+
+async def item(call: Call) -> web.Response:
+    """One version."""
+    return await call.read(_version, int(call.path["version"]))
+
+
+async def at(call: Call) -> web.Response:
+    """What holds on a date."""
+    return await call.read(policies.at, call.query.date)
+
+
+def _version(connection: Connection, version: int) -> Fields | None:
+    found = policies.listing(connection, version - 1, 1).items
+    return found[0] if found else None
+
+
+def _personal(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    match value:
+        case dict():
+            for name, inner in value.items():
+                if holds_personal_data(name):
+                    yield path
+                yield from _personal(inner, (*path, name))
+        case list():
+            for index, inner in enumerate(value):
+                yield from _personal(inner, (*path, str(index)))
+        case str() if holds_personal_data(value):
+            yield path
+
+
+ROUTES = [
+    Route(
+        method="POST",
+        path="/v1/policies",
+        handler=publish,
+        operation="publish_policy",
+        tag="Policies",
+        summary_zh="发布政策",
+        summary_en="Publish a policy",
+        roles=ADMINS,
+        write=True,
+        body=PolicyAsk,
+        answers={201: PolicyWritten},
+        problems=("personal_data_in_text",),
+    ),
+    Route(
+        method="GET",
+        path="/v1/policies",
+        handler=listing,
+        operation="list_policies",
+        tag="Policies",
+        summary_zh="政策版本列表",
+        summary_en="List the versions of the policy",
+        roles=EVERYONE,
+        query=PageQuery,
+        answers={200: PolicyPage},
+    ),
+    Route(
+        method="GET",
+        path="/v1/policies/at",
+        handler=at,
+        operation="policy_at",
+        tag="Policies",
+        summary_zh="某日有效的政策",
+        summary_en="What every key says for a date",
+        roles=EVERYONE,
+        query=DateQuery,
+        answers={200: PolicyValues},
+    ),
+    Route(
+        method="GET",
+        path="/v1/policies/{version}",
+        handler=item,
+        operation="get_policy",
+        tag="Policies",
+        summary_zh="一个政策版本",
+        summary_en="Get a version of the policy",
+        roles=EVERYONE,
+        answers={200: Policy},
+    ),
+]

@@ -1,6 +1,7 @@
 """The journal's rows: appended by one writer at a time, read by anyone, and followed."""
 
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +27,7 @@ class Store:
         self.engine = databases.open_engine(url, self.schema, durable=True)
         self._one_writer = threading.Lock()  # within a process quicker than the database's own
         self._followers: set[Wakeup] = set()
+        weakref.finalize(self, self.engine.dispose)  # the library drops its views unclosed
 
     def create(self) -> None:
         """Make schema, tables and triggers where there are none."""

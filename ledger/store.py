@@ -9,7 +9,6 @@ With `PERSISTENCE_MODULE=ledger.store` and `TIMEBANK_DATABASE_URL` the library's
 notification logs and projections read and follow the same journal.
 """
 
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -349,11 +348,10 @@ class Factory(persistence.InfrastructureFactory[TrackingRecorder]):
         if not url:
             raise persistence.InfrastructureFactoryError(f"{self.DATABASE_URL} is not set")
         self.store = Store(url, self.env.get(self.LEDGER, "main"))
-        self._end = weakref.finalize(self, self.store.close)  # applications are dropped unclosed
 
     def close(self) -> None:
         """Close the journal."""
-        self._end()
+        self.store.close()
 
     def mapper(
         self,

@@ -1,5 +1,6 @@
 """The store as a persistence module: the library's own cases, and the library following our log."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 from unittest import TestCase
@@ -68,7 +69,10 @@ def test_the_librarys_recorder_case_holds(
         def new_originator_id(self) -> str:
             return f"account:{uuid4()}"
 
+    before = set(threading.enumerate())
     OnOurs(method).debug()
+    for thread in set(threading.enumerate()) - before:  # a case leaves readers behind
+        thread.join()
 
 
 def test_the_librarys_aggregate_case_holds_for_snapshots_beside_the_journal(

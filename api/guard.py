@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
 from traceback import format_tb
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
 import orjson
@@ -45,7 +45,7 @@ from api.problems import (
     problem,
 )
 from ledger import store
-from ledger.commands import Command
+from ledger.commands import Command, Stamp
 from ledger.desk import Answer, Busy, Done, Job, Mode, Once, Outcome
 from ledger.keys import Key
 from ledger.refusals import Language
@@ -71,16 +71,6 @@ _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN, re.ASCII)
 _NO_QUERY = Query()
 _NO_PATH: Mapping[str, str] = {}
 _NOBODY = Key("", "member", "")
-
-
-class Stamp(TypedDict):
-    """Who asks, as every command wants to know it."""
-
-    actor: str
-    actor_name: str
-    actor_member: str | None
-    by_admin: bool
-    correlation_id: str
 
 
 class Call:
@@ -191,16 +181,15 @@ class Call:
             return Answer(status, orjson.dumps(body))
 
         said = await self.ledger.desk.ask(Job(commands, word, mode, self.once, self.dry_run))
-        if said.replayed:
-            return self.replay(said)
-        return web.Response(
-            body=said.body, status=said.status, headers=self.headers(_type(said), position)
-        )
+        return self.deliver(said, position)
 
-    def replay(self, said: Answer) -> web.Response:
-        """The kept answer, byte for byte."""
-        headers = self.headers(_type(said), orjson.loads(said.body).get("position"))
-        headers["Idempotent-Replayed"] = "true"
+    def deliver(self, said: Answer, position: int | None = None) -> web.Response:
+        """The desk's answer; one that was kept is the first one's, byte for byte."""
+        if said.replayed:
+            position = orjson.loads(said.body).get("position")
+        headers = self.headers(JSON if said.status < 400 else PROBLEM_JSON, position)
+        if said.replayed:
+            headers["Idempotent-Replayed"] = "true"
         return web.Response(body=said.body, status=said.status, headers=headers)
 
     # -- reads ---------------------------------------------------------------------------------
@@ -271,10 +260,6 @@ class Call:
         if body["status"] == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="timebank"'
         return web.Response(body=orjson.dumps(body), status=body["status"], headers=headers)
-
-
-def _type(said: Answer) -> str:
-    return JSON if said.status < 400 else PROBLEM_JSON
 
 
 class Door:
@@ -377,7 +362,7 @@ class Door:
             case Refused():
                 return call.refuse(kept)
             case Answer():
-                return call.replay(kept)
+                return call.deliver(kept)
 
 
 def _entrance(route: Route) -> Handler:

@@ -1,0 +1,34 @@
+"""The real application on real stores in a temporary folder, and a caller for every role."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ledger.settings import Settings
+from tests.api.house import House, made, opened
+
+
+@asynccontextmanager
+async def _open(url: str, folder: Path) -> AsyncIterator[House]:
+    settings = Settings(
+        database_url=url, keys_file=folder / "timebank-keys.json", log_level="warning"
+    )
+    made(settings)
+    async with opened(settings) as house:
+        yield house
+
+
+@pytest.fixture
+async def house(sqlite_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    """A served ledger with a district, two organisations and a key of each role, on SQLite."""
+    async with _open(sqlite_url, tmp_path) as house:
+        yield house
+
+
+@pytest.fixture
+async def each_house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    """The same, once on SQLite and once on PostgreSQL."""
+    async with _open(database_url, tmp_path) as house:
+        yield house

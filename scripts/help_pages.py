@@ -25,8 +25,8 @@ class Here(click.Context):
 
     formatter_class = Page
 
-    def __init__(self, command: click.Command, *rest: Any, **named: Any) -> None:
-        super().__init__(command, *rest, max_content_width=100, **named)
+    def __init__(self, command: click.Command, parent: click.Context | None = None, **named: Any):
+        super().__init__(command, parent, **{"max_content_width": 100, **named})
 
 
 class Verb(click.Command):

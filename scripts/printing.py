@@ -59,18 +59,20 @@ def verb(*params: Callable[..., Any]) -> Callable[[Callable[..., Told]], click.C
     """Make a verb of a function that answers `Told`; every verb takes `--json`."""
 
     def make(function: Callable[..., Told]) -> click.Command:
-        def answer(as_json: bool, **given: Any) -> int:
+        def run(as_json: bool, **given: Any) -> int:
             told = function(**given)
             print_told(told, as_json=as_json)
             return told.exit_code
 
+        answer: Callable[..., Any] = run
         for param in reversed(params):
             answer = param(answer)
         json_option = click.option(
             "--json", "as_json", is_flag=True, help=explained("以 JSON 输出", "answer in JSON")
         )
         name = function.__name__.strip("_").replace("_", "-")
-        return click.command(name, cls=Verb)(json_option(answer))
+        made: click.Command = click.command(name, cls=Verb)(json_option(answer))
+        return made
 
     return make
 
@@ -88,14 +90,16 @@ def print_json(value: Any) -> None:
     import orjson
 
     data = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
-    click.get_binary_stream("stdout").write(data)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.flush()
 
 
 def print_lines(lines: Iterable["RenderableType"]) -> None:
     """For people: text as it is, tables drawn."""
     from rich.console import Console
 
-    out = click.get_text_stream("stdout")
+    out = sys.stdout
     console = Console(
         file=out,
         width=None if out.isatty() else PIPE_WIDTH,

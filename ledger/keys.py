@@ -166,10 +166,10 @@ def actor_names(db: Connection, ids: Iterable[str]) -> dict[str, str]:
 
 
 class Keyring:
-    """Tells whose a presented key is, asking the table at most once in 50 ms for each id.
+    """Tells whose a presented key is, asking the table at most once in 50 ms for each key.
 
     So a revocation by another process is heard of within 50 ms, and a busy server does not ask for
-    every request. Ids that are no key's are asked for each time, so that a new key works at once.
+    every request. What is no key is asked for each time, so that a new key works at once.
     """
 
     def __init__(
@@ -183,48 +183,47 @@ class Keyring:
         self._clock = clock
         self._today = today
         self._lock = threading.Lock()
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[bytes, _Kept] = {}  # by the hash of what was presented
 
     def find(self, presented: str) -> Key | None:
         """The key that this text is, if it works today; may read the database."""
         key_id = parse_key(presented)
         if key_id is None:
             return None
-        kept = self._fresh(key_id) or self._read(key_id)
-        return self._judge(presented, kept) if kept else None
+        presented_hash = hash_key(presented)
+        kept = self._fresh(presented_hash) or self._read(key_id, presented_hash)
+        return self._judge(kept) if kept else None
 
     def recall(self, presented: str) -> Key | None:
         """As `find`, from memory alone, at once; None: ask `find`."""
-        key_id = parse_key(presented)
-        kept = self._fresh(key_id) if key_id else None
-        return self._judge(presented, kept) if kept else None
-
-    def _judge(self, presented: str, kept: "_Kept") -> Key | None:
-        if not hmac.compare_digest(kept.hash, hash_key(presented)):
+        if not presented.isascii():
             return None
+        kept = self._fresh(hash_key(presented))
+        return self._judge(kept) if kept else None
+
+    def _judge(self, kept: "_Kept") -> Key | None:
         return kept.key if kept.key.works_on(self._today()) else None
 
-    def _fresh(self, key_id: str) -> "_Kept | None":
-        kept = self._kept.get(key_id)
+    def _fresh(self, presented_hash: bytes) -> "_Kept | None":
+        kept = self._kept.get(presented_hash)
         return kept if kept and self._clock() < kept.fresh_until else None
 
-    def _read(self, key_id: str) -> "_Kept | None":
+    def _read(self, key_id: str, presented_hash: bytes) -> "_Kept | None":
         asked_at = self._clock()
         with self._engine.connect() as db:
             row = db.execute(select(keys).where(keys.c.id == key_id)).one_or_none()
-        if row is None:
+        if row is None or not hmac.compare_digest(row.hash, presented_hash):
             return None
-        kept = _Kept(_key(row), row.hash, asked_at + _FRESH_SECONDS)
+        kept = _Kept(_key(row), asked_at + _FRESH_SECONDS)
         with self._lock:
             if len(self._kept) >= _REMEMBERED_MAX:
                 self._kept.clear()
-            self._kept[key_id] = kept
+            self._kept[presented_hash] = kept
         return kept
 
 
 class _Kept(NamedTuple):
     key: Key
-    hash: bytes
     fresh_until: float
 
 

@@ -1,22 +1,31 @@
 """Service records over HTTP: post one, look them up, verify or reject what waits."""
 
 import asyncio
-from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, WithJsonSchema
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from api.asks import DAY_PATTERN, Day, RejectionAsk, ServiceRecordAsk, Uuid, VerdictAsk
+from api.asks import (
+    Code,
+    Day,
+    RejectionAsk,
+    ServiceRecordAsk,
+    Uuid,
+    VerdictAsk,
+)
 from api.contract import (
-    CODE_PATTERN,
     EVERYONE,
     POSTERS,
     VERIFIERS,
+    DayText,
     Fields,
+    InstantText,
+    Page,
     PageQuery,
     Route,
+    Written,
 )
 from api.guard import Call
 from api.lists import answer_page
@@ -152,26 +161,16 @@ def told(record: Record) -> Fields:
 
 # --- looking up ----------------------------------------------------------------------------------
 
-_DAY = TypeAdapter(Day)
-DayParameter = Annotated[
-    date,
-    BeforeValidator(lambda said: _DAY.validate_python(said) if isinstance(said, str) else said),
-    WithJsonSchema({"type": "string", "format": "date", "pattern": DAY_PATTERN}),
-]
-CodeParameter = Annotated[str, Field(pattern=CODE_PATTERN)]
-
 
 class RecordsQuery(PageQuery):
     """Filters; all that are given hold."""
 
     member_id: Uuid | None = None
-    organisation: CodeParameter | None = None
+    organisation: Code | None = None
     status: Status | None = None
-    served_from: Annotated[DayParameter | None, Field(description="First service date.")] = None
-    served_to: Annotated[DayParameter | None, Field(description="Last service date.")] = None
-    unit: Annotated[
-        CodeParameter | None, Field(description="The place, or a unit that it lies in.")
-    ] = None
+    served_from: Annotated[Day | None, Field(description="First service date.")] = None
+    served_to: Annotated[Day | None, Field(description="Last service date.")] = None
+    unit: Annotated[Code | None, Field(description="The place, or a unit that it lies in.")] = None
     category: Annotated[str | None, Field(max_length=200)] = None
 
 
@@ -228,16 +227,14 @@ def _visible_record(
 # --- answers -------------------------------------------------------------------------------------
 
 
-class RecordSaid(BaseModel):
-    """A service record as a write answers it; figures are null unless it is verified."""
+class RecordFields(BaseModel):
+    """What every answer about a service record says; figures are null unless it is verified."""
 
-    id: str
-    position: int | None = None
-    dry_run: bool | None = None
-    organisation: str
+    id: Uuid
+    organisation: Code
     receipt: str
     status: Status
-    served_on: str
+    served_on: DayText
     minutes: Annotated[int | None, Field(description="Service minutes.")]
     overlap_minutes: int | None
     credits: Annotated[int | None, Field(description="Credit-minutes granted.")]
@@ -249,36 +246,40 @@ class RecordSaid(BaseModel):
     policy_version: int
 
 
-class ServiceRecord(RecordSaid):
+class RecordWritten(RecordFields, Written):
+    """A service record after what was just written."""
+
+
+class ServiceRecord(RecordFields):
     """A service record as it stands."""
 
-    recorded_at: str
-    member_id: str
+    position: Annotated[int, Field(ge=1, description="Of the last fact about it.")]
+    recorded_at: InstantText
+    member_id: Uuid
     activity: str
     category: str
-    place: str
+    place: Code
     responsible: str
-    started_at: str
-    ended_at: str
+    started_at: InstantText
+    ended_at: InstantText
     break_minutes: int
     capacity: Capacity
     evidence: Evidence
     professional: bool
-    supervisor_id: str | None
-    certification_id: str | None
-    order_id: str | None
-    project_id: str | None
-    programme_id: str | None
-    redemption_id: str | None
+    supervisor_id: Uuid | None
+    certification_id: Uuid | None
+    order_id: Uuid | None
+    project_id: Uuid | None
+    programme_id: Uuid | None
+    redemption_id: Uuid | None
     rate_bps: int | None
     duty_minutes: Annotated[int | None, Field(description="Minutes counted on duty.")]
 
 
-class ServiceRecords(BaseModel):
-    """A page of service records."""
+class ServiceRecordPage(Page):
+    """Service records, in the order in which they were posted."""
 
     data: list[ServiceRecord]
-    next_cursor: str | None
 
 
 POSTING_PROBLEMS = (
@@ -296,72 +297,72 @@ _VERDICT_PROBLEMS = (
     "own_hours",
     "personal_data_in_text",
 )
-_SHARED: dict[str, Any] = {"tag": "Service records"}
+TAG = "Service records"
 
 ROUTES = [
     Route(
         method="POST",
         path="/v1/service-records",
         handler=post,
-        operation="postServiceRecord",
+        operation="post_service_record",
         summary_zh="登记一条服务记录",
         summary_en="Record one service",
         roles=POSTERS,
         write=True,
         body=ServiceRecordAsk,
-        answers={201: RecordSaid, 200: RecordSaid},
+        answers={201: RecordWritten, 200: RecordWritten},
         problems=POSTING_PROBLEMS,
-        **_SHARED,
+        tag=TAG,
     ),
     Route(
         method="GET",
         path="/v1/service-records",
         handler=listing,
-        operation="listServiceRecords",
+        operation="list_service_records",
         summary_zh="查询服务记录",
         summary_en="Service records, oldest first",
         roles=EVERYONE,
         query=RecordsQuery,
-        answers={200: ServiceRecords},
-        **_SHARED,
+        answers={200: ServiceRecordPage},
+        tag=TAG,
     ),
     Route(
         method="GET",
         path="/v1/service-records/{id}",
         handler=item,
-        operation="getServiceRecord",
+        operation="get_service_record",
         summary_zh="查看一条服务记录",
         summary_en="One service record",
         roles=EVERYONE,
         answers={200: ServiceRecord},
-        **_SHARED,
+        tag=TAG,
     ),
     Route(
         method="POST",
         path="/v1/service-records/{id}/verify",
         handler=verify,
-        operation="verifyServiceRecord",
+        operation="verify_service_record",
         summary_zh="确认待确认的服务记录",
         summary_en="Let a record that waits count",
         roles=VERIFIERS,
         write=True,
         body=VerdictAsk,
-        answers={200: RecordSaid},
+        answers={200: RecordWritten},
         problems=(*_VERDICT_PROBLEMS, "overlapping_service"),
-        **_SHARED,
+        tag=TAG,
     ),
     Route(
         method="POST",
         path="/v1/service-records/{id}/reject",
         handler=reject,
-        operation="rejectServiceRecord",
+        operation="reject_service_record",
         summary_zh="驳回待确认的服务记录",
         summary_en="Say that a record that waits never counts",
         roles=VERIFIERS,
         write=True,
         body=RejectionAsk,
-        answers={200: RecordSaid},
+        answers={200: RecordWritten},
         problems=_VERDICT_PROBLEMS,
-        **_SHARED,
+        tag=TAG,
     ),
 ]

@@ -114,7 +114,7 @@ class JoinMember(Command, kw_only=True):
 
     member_id: str
     organisation: str
-    consent_ref: str
+    consent_ref: str | None = None  # needed unless the organisation has joined already
 
     def relies_on(self) -> Keys:
         return {

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete
 from sqlalchemy.exc import DBAPIError
 
 from ledger import journal, keys, store
@@ -104,6 +104,7 @@ class Job:
     mode: Mode = "one"
     once: Once | None = None
     dry_run: bool = False
+    spoilt: bool = False  # something that belongs to it was refused at the door: `all` is none
 
 
 @dataclass(slots=True)
@@ -236,7 +237,8 @@ class Committer:
                 if job.mode == "one":
                     raise
                 results.append(refused)
-        broken = job.mode == "all" and any(isinstance(r, Refused) for r in results)
+        spoilt = job.spoilt or any(isinstance(r, Refused) for r in results)
+        broken = job.mode == "all" and spoilt
         answer = job.answer(Outcome(results, job.dry_run, not (broken or job.dry_run)))
         if broken or job.dry_run:
             self._undo(batch, mark)
@@ -518,15 +520,11 @@ def _resolve(answers: list[tuple[Any, Answer | BaseException]]) -> None:
 def _kept_answers(
     connection: Connection, places: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], tuple[bytes, Answer]]:
-    table = store.answers.c
-    found: dict[tuple[str, str], tuple[bytes, Answer]] = {}
-    by_scope: dict[str, set[str]] = {}
+    by_scope: dict[str, list[str]] = {}
     for scope, key in places:
-        by_scope.setdefault(scope, set()).add(key)
-    for scope, wanted in by_scope.items():
-        query = select(table.key, table.fingerprint, table.status, table.body).where(
-            table.scope == scope, table.key.in_(sorted(wanted))
-        )
-        for key, fingerprint, status, body in connection.execute(query):
-            found[scope, key] = (bytes(fingerprint), Answer(status, bytes(body)))
-    return found
+        by_scope.setdefault(scope, []).append(key)
+    return {
+        (scope, key): (fingerprint, Answer(status, body))
+        for scope, wanted in by_scope.items()
+        for key, fingerprint, status, body in store.read_answers(connection, scope, wanted)
+    }

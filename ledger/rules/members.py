@@ -63,6 +63,8 @@ def join_member(command: JoinMember, member: Member, joining: Organisation) -> l
         return []
     if joining.added is None:
         raise Refused("not_found", pointer="/organisation", what=command.organisation)
+    if command.consent_ref is None:
+        raise Refused("consent_needed")
     if joining.suspended:
         raise Refused("organisation_suspended", organisation=command.organisation)
     return [

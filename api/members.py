@@ -1,0 +1,489 @@
+"""Members over HTTP: register, join, look up, change; their balance and their passbook."""
+
+import asyncio
+from collections.abc import Iterator
+from tempfile import TemporaryFile
+from typing import IO, Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from api.asks import Code, Day, MemberAsk, MemberChangeAsk, Text, Uuid
+from api.contract import (
+    EVERYONE,
+    POSTERS,
+    DayText,
+    Fields,
+    InstantInQuery,
+    InstantText,
+    Page,
+    PageQuery,
+    ReadQuery,
+    Route,
+    Whole,
+    Written,
+)
+from api.guard import Call
+from api.lists import answer_page, page_of
+from api.problems import FieldError, Invalid
+from api.registration import Registration, change, position_in, register_one
+from api.sheets import CSV, XLSX, csv_text, write_xlsx
+from ledger.desk import Answer
+from ledger.events import MemberRole
+from ledger.keys import Key
+from ledger.units import Refused, instant_text
+from projections import directory, passbook
+from projections.listing import Item, Listed
+
+LINES_AT_ONCE = 2_000
+CHUNK_BYTES = 64 * 1024
+
+# --- asking --------------------------------------------------------------------------------------
+
+
+async def add(call: Call) -> web.Response:
+    """Register a person, or join one who is known."""
+    asked = Registration(
+        call.acting_organisation(),
+        (call.body,),
+        call.stamp(),
+        once=call.once,
+        dry_run=call.dry_run,
+    )
+    return _delivered(call, await asyncio.to_thread(register_one, call.ledger, asked))
+
+
+async def patch(call: Call) -> web.Response:
+    """Change roles, unit, or who the member is."""
+    said = await asyncio.to_thread(
+        change,
+        call.ledger,
+        call.path["id"],
+        call.body,
+        call.stamp(),
+        call.key.organisation,
+        dry_run=call.dry_run,
+    )
+    return _delivered(call, said)
+
+
+def _delivered(call: Call, said: Answer) -> web.Response:
+    return call.deliver(said, position_in(said))
+
+
+# --- looking up ----------------------------------------------------------------------------------
+
+Sight = Literal["whole", "joined"]
+"""How much of a member a caller sees: a joined organisation neither the person nor totals."""
+
+
+class MembersQuery(PageQuery):
+    """Which members: all whom the caller may see, or the one with an organisation's reference."""
+
+    external_ref: Text | None = None
+    organisation: Annotated[
+        Code | None, Field(description="Whose members; a reference is one of its own.")
+    ] = None
+
+
+async def listing(call: Call) -> web.Response:
+    """The members that the caller may see, oldest first."""
+    query: MembersQuery = call.query
+    organisation = call.key.organisation or query.organisation
+    if query.external_ref is not None:
+        return await _listed_by_ref(call, organisation, query.external_ref)
+    return await answer_page(
+        call, _visible_members, call.key, query.after, query.limit, query.organisation
+    )
+
+
+async def _listed_by_ref(call: Call, organisation: str | None, external_ref: str) -> web.Response:
+    if call.key.role == "auditor":  # a reference is personal data
+        raise Refused("forbidden")
+    if organisation is None and call.key.role != "member":
+        raise Invalid([FieldError("/organisation", "missing", {}, "query")])
+    position = call.views.position
+    found: list[Fields] = []
+    if organisation in (call.key.organisation, call.query.organisation) and organisation:
+        refs = await asyncio.to_thread(call.ledger.vault.find_refs, organisation, [external_ref])
+        for member_id in refs.values():
+            item = await call.look_up(_visible_member, call.key, member_id)
+            found += [] if item is None else [item[0]]
+    return page_of(call, found, None, position)
+
+
+async def item(call: Call) -> web.Response:
+    """One member; with the person, masked, for those who may know who it is."""
+    position = call.views.position
+    found, sight = await _seen(call)
+    if sight == "whole" and call.key.role != "auditor":
+        person = await asyncio.to_thread(call.ledger.vault.read_masked, call.path["id"])
+        found["person"] = None if person is None else person.held()
+    return call.answer(found, position=position)
+
+
+class BalanceQuery(ReadQuery):
+    """As of when; what is given holds together."""
+
+    as_of: Annotated[
+        InstantInQuery | None, Field(description="As it was known at this instant.")
+    ] = None
+    served_until: Annotated[
+        Day | None, Field(description="Of services until this date, and what else happened by it.")
+    ] = None
+    position: Annotated[
+        Whole | None, Field(ge=0, description="As it was known at this position.")
+    ] = None
+
+
+async def balance(call: Call) -> web.Response:
+    """What stands to the member's name."""
+    await _seen_whole(call)
+    query: BalanceQuery = call.query
+    position = call.views.position
+    found = await call.look_up(
+        passbook.balance,
+        call.path["id"],
+        position=query.position,
+        as_of=query.as_of,
+        served_until=query.served_until,
+    )
+    if found is None:
+        raise Refused("not_found")
+    if query.as_of is not None:
+        found["as_of"] = instant_text(query.as_of)
+    return call.answer(found, position=position)
+
+
+class PassbookQuery(PageQuery):
+    """A page as JSON, or the whole book as a sheet."""
+
+    format: Literal["json", "csv", "xlsx"] = "json"
+
+
+async def read_passbook(call: Call) -> web.StreamResponse:
+    """The member's lines; a joined organisation sees its own, without balances."""
+    member_id, query = call.path["id"], call.query
+    position = call.views.position
+    _, sight = await _seen(call)
+    organisation = call.key.organisation if sight == "joined" else None
+    match query.format:
+        case "csv":
+            return await _stream_csv(call, member_id, organisation, position)
+        case "xlsx":
+            return await _send_xlsx(call, member_id, organisation, position)
+    return await answer_page(
+        call, _passbook_lines, member_id, query.after, query.limit, organisation
+    )
+
+
+async def _seen(call: Call) -> tuple[Item, Sight]:
+    seen = await call.look_up(_visible_member, call.key, call.path["id"])
+    if seen is None:
+        raise Refused("not_found")
+    return seen
+
+
+async def _seen_whole(call: Call) -> None:
+    _, sight = await _seen(call)
+    if sight == "joined":
+        raise Refused("forbidden")
+
+
+def _visible_members(
+    connection: Connection, key: Key, after: int, limit: int, organisation: str | None
+) -> Listed:
+    if key.role == "member":
+        own = _visible_member(connection, key, key.member_id or "")
+        known = own is not None and organisation is None and after == 0
+        return Listed([own[0]] if own is not None and known else [], None)
+    if key.organisation is not None and organisation not in (None, key.organisation):
+        return Listed([], None)
+    page = directory.members_listed(
+        connection, after, limit, organisation=key.organisation or organisation
+    )
+    return page._replace(items=[_shown(item, key)[0] for item in page.items])
+
+
+def _visible_member(connection: Connection, key: Key, member_id: str) -> tuple[Item, Sight] | None:
+    if key.role == "member" and key.member_id != member_id:
+        return None
+    found = directory.member(connection, member_id)
+    if found is None:
+        return None
+    if key.organisation is not None and key.organisation not in found["organisations"]:
+        return None
+    return _shown(found, key)
+
+
+def _shown(found: Item, key: Key) -> tuple[Item, Sight]:
+    """The member as the key sees it; an organisation is not told which others know them."""
+    sight: Sight = "whole" if key.organisation in (None, found["home_organisation"]) else "joined"
+    if key.organisation is not None:
+        del found["organisations"]
+    if sight == "joined":
+        found["home_organisation"] = None
+    return found, sight
+
+
+# --- the passbook --------------------------------------------------------------------------------
+
+COLUMNS = (
+    *("position", "recorded_at", "served_on", "kind", "credits", "minutes", "points"),
+    *("balance_after", "ref", "record_id"),
+)
+
+
+def _passbook_lines(
+    connection: Connection, member_id: str, after: int, limit: int, organisation: str | None
+) -> Listed:
+    page = passbook.lines(connection, member_id, after, limit, organisation=organisation)
+    lines = [{name: line[name] for name in COLUMNS} for line in page.items]
+    if organisation is not None:
+        for line in lines:
+            line["balance_after"] = None
+    return page._replace(items=lines)
+
+
+async def _stream_csv(
+    call: Call, member_id: str, organisation: str | None, position: int
+) -> web.StreamResponse:
+    """The whole book, a page in memory at a time."""
+    response = web.StreamResponse(headers=_file_headers(call, f"{CSV}; charset=utf-8", position))
+    await response.prepare(call.request)
+    text = csv_text([COLUMNS])
+    after: int | None = 0
+    while after is not None:
+        page = await call.look_up(_passbook_lines, member_id, after, LINES_AT_ONCE, organisation)
+        text += csv_text(tuple(line.values()) for line in page.items)
+        await response.write(text.encode())
+        text, after = "", page.next
+    await response.write_eof()
+    return response
+
+
+async def _send_xlsx(
+    call: Call, member_id: str, organisation: str | None, position: int
+) -> web.StreamResponse:
+    """The whole book, written to a file without a name first."""
+    with TemporaryFile() as file:
+        await call.look_up(_write_passbook, file, member_id, organisation)
+        response = web.StreamResponse(headers=_file_headers(call, XLSX, position))
+        response.content_length = file.tell()
+        await response.prepare(call.request)
+        file.seek(0)
+        while chunk := file.read(CHUNK_BYTES):
+            await response.write(chunk)
+        await response.write_eof()
+    return response
+
+
+def _write_passbook(
+    connection: Connection, file: IO[bytes], member_id: str, organisation: str | None
+) -> None:
+    def rows() -> Iterator[tuple[Any, ...]]:
+        yield COLUMNS
+        after: int | None = 0
+        while after is not None:
+            page = _passbook_lines(connection, member_id, after, LINES_AT_ONCE, organisation)
+            for line in page.items:
+                yield tuple(line.values())
+            after = page.next
+
+    write_xlsx(file, "passbook", rows())
+    file.seek(0, 2)
+
+
+def _file_headers(call: Call, content_type: str, position: int) -> dict[str, str]:
+    name = f"passbook-{call.path['id']}.{call.query.format}"
+    headers = call.headers(content_type, position)
+    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return headers
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+class MemberWritten(Written):
+    """A member after what was just written; where one joined, the id and nothing else."""
+
+    id: Uuid
+    roles: list[MemberRole] | None = None
+    unit: Code | None = None
+    home_organisation: Code | None = None
+
+
+class MaskedPerson(BaseModel):
+    """Who a member is, as it may be shown."""
+
+    name: str | None = None
+    document_kind: str | None = None
+    document_number: str | None = None
+    birth_date: str | None = None
+    phone: str | None = None
+
+
+class Member(BaseModel):
+    """A member."""
+
+    id: Uuid
+    roles: list[MemberRole]
+    unit: Code
+    home_organisation: Annotated[
+        Code | None, Field(description="Null for an organisation that has joined.")
+    ]
+    organisations: Annotated[
+        list[Code] | None, Field(description="All that know the member; not for organisations.")
+    ] = None
+    recorded_at: InstantText
+    position: Annotated[int, Field(ge=1, description="Of the last fact about the member.")]
+
+
+class MemberItem(Member):
+    """A member, and who it is, for those who may know."""
+
+    person: Annotated[
+        MaskedPerson | None,
+        Field(description="Masked; for the home organisation, the member, an administrator."),
+    ] = None
+
+
+class MemberPage(Page):
+    """Members, in the order in which they became known."""
+
+    data: list[Member]
+
+
+class CreditBalances(BaseModel):
+    """Credit-minutes by what may be done with them."""
+
+    available: int
+    held: int
+    frozen: int
+    receivable: Annotated[int, Field(description="What the member owes, positive.")]
+
+
+class Balance(BaseModel):
+    """What stands to a member's name, as of a moment."""
+
+    member_id: Uuid
+    position: int
+    as_of: InstantText | None
+    service_minutes: int
+    credits: CreditBalances
+    coins: Annotated[str, Field(description="`available` / 60, floored to two decimals.")]
+    points: int
+    tier: Literal["CERTIFIED", "PROFESSIONAL", "SUPERVISING_EXPERT"] | None
+    stars: int
+    grade: Literal["G1", "G2", "G3", "G4", "UNGRADED"]
+
+
+class PassbookLine(BaseModel):
+    """One event that concerns the member's account."""
+
+    position: int
+    recorded_at: InstantText
+    served_on: DayText
+    kind: str
+    credits: Annotated[int, Field(description="The change of what is available.")]
+    minutes: int
+    points: int
+    balance_after: int | None
+    ref: str | None
+    record_id: Uuid | None
+
+
+class Passbook(Page):
+    """The member's lines, oldest first."""
+
+    data: list[PassbookLine]
+
+
+TAG = "Members"
+JOINING_PROBLEMS = (
+    "consent_needed",
+    "person_known_otherwise",
+    "organisation_suspended",
+    "not_found",
+    "personal_data_in_text",
+)
+
+ROUTES = [
+    Route(
+        method="POST",
+        path="/v1/members",
+        handler=add,
+        operation="add_member",
+        tag=TAG,
+        summary_zh="登记成员，或在本人同意后加入",
+        summary_en="Register a person, or join one who is known",
+        roles=POSTERS,
+        write=True,
+        body=MemberAsk,
+        answers={201: MemberWritten, 200: MemberWritten},
+        problems=JOINING_PROBLEMS,
+    ),
+    Route(
+        method="GET",
+        path="/v1/members",
+        handler=listing,
+        operation="list_members",
+        tag=TAG,
+        summary_zh="成员列表",
+        summary_en="List members",
+        roles=EVERYONE,
+        query=MembersQuery,
+        answers={200: MemberPage},
+    ),
+    Route(
+        method="GET",
+        path="/v1/members/{id}",
+        handler=item,
+        operation="get_member",
+        tag=TAG,
+        summary_zh="一个成员",
+        summary_en="Get a member",
+        roles=EVERYONE,
+        answers={200: MemberItem},
+    ),
+    Route(
+        method="PATCH",
+        path="/v1/members/{id}",
+        handler=patch,
+        operation="change_member",
+        tag=TAG,
+        summary_zh="更改成员的角色、单位或个人信息",
+        summary_en="Change a member's roles, unit or person",
+        roles=POSTERS,
+        write=True,
+        body=MemberChangeAsk,
+        answers={200: MemberWritten},
+        problems=("person_known_otherwise",),
+    ),
+    Route(
+        method="GET",
+        path="/v1/members/{id}/balance",
+        handler=balance,
+        operation="get_balance",
+        tag=TAG,
+        summary_zh="余额：现在，或截至某时刻、位置、服务日期",
+        summary_en="Get a balance: now, or as of an instant, a position, a service date",
+        roles=EVERYONE,
+        query=BalanceQuery,
+        answers={200: Balance},
+    ),
+    Route(
+        method="GET",
+        path="/v1/members/{id}/passbook",
+        handler=read_passbook,
+        operation="get_passbook",
+        tag=TAG,
+        summary_zh="存折",
+        summary_en="Get a passbook",
+        roles=EVERYONE,
+        query=PassbookQuery,
+        answers={200: Passbook},
+        also=(CSV, XLSX),
+    ),
+]

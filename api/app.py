@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import hdrs, web
 
-from api import audit, docs, health, openapi, organisations, policies, units
+from api import (
+    audit,
+    batches,
+    docs,
+    health,
+    imports,
+    members,
+    openapi,
+    organisations,
+    policies,
+    service_records,
+    units,
+)
 from api.contract import Handler, Route
 from api.guard import Call, Door
 from api.metrics import Metrics
@@ -23,6 +35,10 @@ ROUTES: tuple[Route, ...] = (
     *docs.ROUTES,
     *units.ROUTES,
     *organisations.ROUTES,
+    *members.ROUTES,
+    *service_records.ROUTES,
+    *batches.ROUTES,
+    *imports.ROUTES,
     *policies.ROUTES,
     *audit.ROUTES,
 )

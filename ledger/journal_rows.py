@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import orjson
-import psycopg
 from sqlalchemy import Connection
 
 from ledger import databases
@@ -47,13 +46,12 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction as the only writer among all processes; it commits at the end."""
-        with self._one_writer:
-            with databases.writing(self.engine) as connection:
-                connection.info["poked"] = False
-                yield connection
-                poked = connection.info["poked"]
-            if poked:
-                self._tell_followers()
+        with (
+            self._one_writer,
+            databases.writing(self.engine, self._tell_followers) as connection,
+        ):
+            connection.info["poked"] = False
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -69,24 +67,15 @@ class Store:
         """What a follower waits on, until it closes it."""
         return Wakeup(self.engine, self.schema, self._followers)
 
-    def _tell_followers(self) -> None:
+    def _tell_followers(self, connection: Connection) -> None:
+        if not connection.info["poked"]:
+            return
         for wakeup in list(self._followers):
             wakeup.tell()
         if not self.is_sqlite:
-            self._notify()
-
-    def _notify(self) -> None:
-        # After the commit, not within: a NOTIFY keeps a lock of the whole server while its
-        # transaction is written to disk, and many ledgers may share the server.
-        with self.engine.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            try:
-                driver.execute(
-                    f'SET LOCAL synchronous_commit = off; NOTIFY "{self.schema}"; COMMIT',
-                    prepare=False,
-                )
-            except psycopg.OperationalError as error:
-                connection.invalidate(error)  # who listens looks every second anyway
+            # Not within the transaction: until it is on disk, its NOTIFY would hold a lock of the
+            # whole server, which other ledgers may share.
+            databases.notify(connection, self.schema)
 
 
 # --- entries in, entries out ---------------------------------------------------------------------
@@ -121,6 +110,25 @@ def read_positions(connection: Connection, positions: Sequence[int]) -> list[Row
     return _rows(connection, _POSITIONS, (_array(connection, positions),))
 
 
+def read_receipts(
+    connection: Connection, organisation: str, numbers: Sequence[str]
+) -> list[tuple[str, bytes]]:
+    """The record that stands under each of an organisation's receipts: (receipt, record)."""
+    return _tuples(connection, _RECEIPTS, (organisation, _array(connection, numbers)))
+
+
+def read_record(connection: Connection, record_id: bytes) -> list[Row]:
+    """Every entry about one service record, oldest first."""
+    return _rows(connection, _RECORD, (record_id,))
+
+
+def read_answers(
+    connection: Connection, scope: str, keys: Sequence[str]
+) -> list[tuple[str, bytes, int, bytes]]:
+    """The answers kept under a scope's keys: (key, fingerprint, status, body)."""
+    return _tuples(connection, _ANSWERS, (scope, _array(connection, keys)))
+
+
 def last(connection: Connection) -> Row | None:
     """The newest entry, if there is any."""
     found = _rows(connection, _NEWEST, ())
@@ -136,34 +144,59 @@ def last_position(connection: Connection) -> int:
 
 
 _LAST = 2**63 - 1
-_SELECT = "SELECT position, stream, version, type, data, leaf_hash FROM entries WHERE "
+_SELECT = "SELECT position, stream, version, type, data, leaf_hash FROM entries "
 _PAGE = {
-    "sqlite": "position > ? AND position <= ? ORDER BY position LIMIT ?",
-    "postgresql": "position > %s AND position <= %s ORDER BY position LIMIT %s",
+    "sqlite": _SELECT + "WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
+    "postgresql": _SELECT + "WHERE position > %s AND position <= %s ORDER BY position LIMIT %s",
 }
 _STREAMS = {
-    "sqlite": "stream IN (SELECT value FROM json_each(?)) ORDER BY position",
-    "postgresql": "stream = ANY(%s) ORDER BY position",
+    "sqlite": _SELECT + "WHERE stream IN (SELECT value FROM json_each(?)) ORDER BY position",
+    "postgresql": _SELECT + "NATURAL JOIN unnest(%s::text[]) AS named (stream) ORDER BY position",
 }
 _POSITIONS = {
-    "sqlite": "position IN (SELECT value FROM json_each(?)) ORDER BY position",
-    "postgresql": "position = ANY(%s) ORDER BY position",
+    "sqlite": _SELECT + "WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position",
+    "postgresql": _SELECT + "WHERE position = ANY(%s) ORDER BY position",
 }
-_NEWEST = dict.fromkeys(_PAGE, "position = (SELECT max(position) FROM entries)")
+_RECORD = {
+    engine: _SELECT + "position IN (SELECT position FROM record_entries WHERE record_id = "
+    f"{place}) ORDER BY position"
+    for engine, place in (("sqlite", "?"), ("postgresql", "%s"))
+}
+_RECEIPTS = {
+    "sqlite": "SELECT receipt, record_id FROM receipts"
+    " WHERE organisation = ? AND receipt IN (SELECT value FROM json_each(?))",
+    "postgresql": "SELECT receipt, record_id FROM receipts"
+    " WHERE organisation = %s AND receipt = ANY(%s)",
+}
+_ANSWERS = {
+    "sqlite": "SELECT key, fingerprint, status, body FROM answers"
+    " WHERE scope = ? AND key IN (SELECT value FROM json_each(?))",
+    "postgresql": "SELECT key, fingerprint, status, body FROM answers"
+    " WHERE scope = %s AND key = ANY(%s)",
+}
+_NEWEST = dict.fromkeys(_PAGE, "WHERE position = (SELECT max(position) FROM entries)")
 _row = partial(tuple.__new__, Row)  # a third of the time of Row._make
 
 
 def _rows(
     connection: Connection, which: Mapping[str, str], parameters: tuple[Any, ...]
 ) -> list[Row]:
+    """The entries that a condition holds for."""
+    return list(map(_row, _tuples(connection, which, parameters)))
+
+
+def _tuples(
+    connection: Connection, which: Mapping[str, str], parameters: tuple[Any, ...]
+) -> list[Any]:
     """What a query answers, through the driver: SQLAlchemy's rows cost more than the query."""
     driver: Any = connection.connection.driver_connection
-    query = _SELECT + which[connection.dialect.name]
+    query = which[connection.dialect.name]
     with driver_errors(connection):
         if connection.dialect.name == "sqlite":
-            return list(map(_row, driver.execute(query, parameters)))
+            found: list[Any] = driver.execute(query, parameters).fetchall()
+            return found
         with driver.cursor(binary=True) as cursor:
-            return list(map(_row, cursor.execute(query, parameters)))
+            return list(cursor.execute(query, parameters))
 
 
 def _array(connection: Connection, values: Sequence[str] | Sequence[int]) -> object:

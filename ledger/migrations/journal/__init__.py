@@ -1,0 +1,1 @@
+"""The journal's migrations, oldest first; one that was released is never edited."""

@@ -1,0 +1,1 @@
+"""The vault's migrations, oldest first; one that was released is never edited."""

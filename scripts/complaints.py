@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import click
 
-from ledger.refusals import detail, title
 from ledger.units import Refused
 from scripts.printing import Exit, Stopped
 from scripts.sayings import languages, said
+
+REFUSED_AT_THE_DOOR = {"personal_data_in_text", "not_found", "invalid_policy"}
+"""What a rule of the ledger says no to, though the door finds it; all else there is usage."""
 
 
 class Complaint(NamedTuple):
@@ -35,42 +37,25 @@ def _own(error: Stopped) -> Complaint:
     return _saying(error.code, error.exit_code, **error.params)
 
 
-def _refused(refused: Refused) -> Complaint:
-    # A flag that the command line's form alone shows wrong is usage; a rule's no is a refusal.
-    return _of_code(
-        refused.code,
-        refused.params,
-        [(refused.pointer, refused.code, refused.params)] if refused.pointer else [],
-    )
+def _no(no: Any) -> Complaint:
+    """A no of `ledger.refusals`, worded as HTTP words it: each field's sentence, if it has any."""
+    from api.problems import code_of, problem
 
-
-def _invalid(invalid: Any) -> Complaint:
-    errors = [(each.pointer, each.code, each.params) for each in invalid.errors]
-    return _of_code("invalid", {"count": len(errors)}, errors, Exit.USAGE)
-
-
-def _of_code(
-    code: str, params: Any, errors: list[tuple[str, str, Any]], exit_code: Exit = Exit.REFUSED
-) -> Complaint:
-    """A no of `ledger.refusals`: its title and sentence, or the sentence of each field."""
     lines: list[str] = []
     for language in languages():
-        if errors:
-            lines += [f"{pointer}: {detail(each, language, of)}" for pointer, each, of in errors]
-        else:
-            lines.append(detail(code, language, params))
-    value: dict[str, Any] = {"code": code}
-    for language in languages()[:1]:
-        value |= {"title": title(code, language), "detail": detail(code, language, params)}
-        if errors:
-            value["errors"] = [
-                {"pointer": pointer, "code": each, "detail": detail(each, language, of)}
-                for pointer, each, of in errors
-            ]
-    return Complaint("\n".join(lines), value, exit_code)
+        said_so = problem(no, language)
+        errors = [each for each in said_so.get("errors", ()) if each["pointer"]]
+        lines += [f"{each['pointer']}: {each['detail']}" for each in errors] or [said_so["detail"]]
+    told: dict[str, Any] = problem(no, languages()[0])
+    value: dict[str, Any] = {
+        name: told[name] for name in ("code", "title", "detail", "errors") if name in told
+    }
+    codes = {code_of(no), *(each["code"] for each in told.get("errors", ()))} - {"invalid"}
+    by_rule = isinstance(no, Refused) or codes <= REFUSED_AT_THE_DOOR
+    return Complaint("\n".join(lines), value, Exit.REFUSED if by_rule else Exit.USAGE)
 
 
-def _saying(code: str, exit_code: Exit, **params: object) -> Complaint:
+def _saying(code: str, exit_code: Exit, /, **params: object) -> Complaint:
     text = said(code, **params)
     return Complaint(text, {"code": code, "detail": text.splitlines()[0]}, exit_code)
 
@@ -130,7 +115,7 @@ def _vault_key(error: Exception) -> Complaint:
 
 
 def _busy(error: Exception) -> Complaint:
-    return _of_code("busy", {}, [], Exit.UNAVAILABLE)
+    return _no(Refused("busy"))._replace(exit_code=Exit.UNAVAILABLE)
 
 
 def _database(error: Any) -> Complaint:
@@ -146,8 +131,8 @@ def _system(error: OSError) -> Complaint:
 KINDS: dict[str, Callable[[Any], Complaint]] = {
     "scripts.printing.Stopped": _own,
     "click.exceptions.UsageError": _usage,
-    "ledger.units.Refused": _refused,
-    "api.problems.Invalid": _invalid,
+    "ledger.units.Refused": _no,
+    "api.problems.Invalid": _no,
     "ledger.desk.Busy": _busy,
     "ledger.settings.BadSettings": _settings,
     "ledger.keys_file.KeysUnusable": _secrets,

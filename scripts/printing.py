@@ -36,7 +36,7 @@ class Exit(IntEnum):
 class Stopped(Exception):
     """A verb cannot go on: a saying with its params, and the exit code."""
 
-    def __init__(self, code: str, exit_code: Exit, **params: object) -> None:
+    def __init__(self, code: str, exit_code: Exit, /, **params: object) -> None:
         super().__init__(code, params)
         self.code = code
         self.exit_code = exit_code
@@ -108,8 +108,10 @@ def print_lines(lines: Iterable["RenderableType"]) -> None:
         emoji=False,
         soft_wrap=True,
     )
-    for line in lines:
-        console.print(line)
+    with console.capture() as drawn:
+        for line in lines:
+            console.print(line)
+    out.writelines(f"{line.rstrip()}\n" for line in drawn.get().splitlines())
 
 
 def fields(value: Mapping[str, Any]) -> "RenderableType":
@@ -129,7 +131,7 @@ def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> "Rendera
     from rich import box
     from rich.table import Table
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     numbers: set[str] = set()
     kept = list(rows)
     for name in columns:
@@ -220,9 +222,9 @@ def _cell(content: Any) -> str:
             return ""
         case bool():
             return "true" if content else "false"
-        case list() | tuple():
-            return ", ".join(_cell(each) for each in content)
-        case dict():
-            return ", ".join(f"{name}: {_cell(each)}" for name, each in content.items())
+        case list() | tuple() | dict():
+            import orjson
+
+            return orjson.dumps(content).decode()
         case _:
             return str(content)

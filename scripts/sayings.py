@@ -26,7 +26,6 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "bad_usage": ("用法有误：{reason}", "Wrong usage: {reason}"),
     "bad_settings": ("设置有误：{reason}", "Wrong settings: {reason}"),
     "bad_key": ("密钥参数有误：{reason}", "The key cannot be made: {reason}"),
-    "bad_field": ("{pointer}：{detail}", "{pointer}: {detail}"),
     "bad_line": ("第 {line} 行：{detail}", "line {line}: {detail}"),
     "bad_line_field": ("第 {line} 行 {pointer}：{detail}", "line {line}, {pointer}: {detail}"),
     "unreadable_changes": (
@@ -164,7 +163,7 @@ def languages() -> tuple[Language, ...]:
     return ("zh", "en")
 
 
-def said(code: str, **params: object) -> str:
+def said(code: str, /, **params: object) -> str:
     """A saying with its places filled; both languages stand on lines of their own."""
     texts = dict(zip(("zh", "en"), SAYINGS[code], strict=True))
     return "\n".join(texts[each].format_map(params) for each in languages())

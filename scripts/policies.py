@@ -1,0 +1,127 @@
+"""`timebank policy`: the rule book of numbers, its versions, and what holds on a date."""
+
+import tomllib
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scripts.door import Day, ask, checked, now, opened, opened_journal, stamp
+from scripts.printing import Exit, Stopped, Told, fields, table, verb
+from scripts.sayings import explained
+
+if TYPE_CHECKING:
+    from ledger.policy import Policies
+
+
+@verb()
+def list_all() -> Told:
+    """Every version; version 1 is the defaults, always in force."""
+    from ledger.policy import DEFAULTS
+
+    versions: list[dict[str, Any]] = [
+        {
+            "version": 1,
+            "effective_on": None,
+            "changes": DEFAULTS,
+            "note": None,
+            "recorded_at": None,
+        }
+    ]
+    versions += [
+        {
+            "version": each.version,
+            "effective_on": each.effective_on,
+            "changes": each.changes,
+            "note": each.note,
+            "recorded_at": each.recorded_at,
+        }
+        for each in _read().versions
+    ]
+    columns = ("version", "effective_on", "changes", "note", "recorded_at")
+    return Told({"policies": versions}, [table(columns, versions)])
+
+
+@verb(click.option("--at", type=Day(), help=explained("日期，默认今天", "a date; default today")))
+def show(at: date | None) -> Told:
+    """Every key's value for a date."""
+    policies = _read()
+    at = at or policies.recording(now()).today
+    values = policies.on(at)
+    value = {"date": at.isoformat(), "version": policies.version, "values": values}
+    return Told(value, [fields({"date": at, "version": policies.version, **values})])
+
+
+@verb(
+    click.argument("file", type=click.Path(path_type=Path)),
+    click.option("--effective-on", required=True, type=Day(), help=explained("生效日期", "from")),
+    click.option("--note", help=explained("说明", "what it is about")),
+)
+def publish(file: Path, effective_on: date, note: str | None) -> Told:
+    """Give the keys in FILE (JSON or TOML) new values from a date on."""
+    from api.policies import PolicyAsk
+    from ledger.commands import PublishPolicy
+    from ledger.events import PolicyPublished
+
+    changes = read_changes(file)
+    asked = checked(PolicyAsk, effective_on=effective_on.isoformat(), changes=changes, note=note)
+    with opened() as ledger:
+        command = PublishPolicy(
+            **stamp(), effective_on=asked.effective_on, changes=asked.changes, note=asked.note
+        )
+        done = ask(ledger, command)
+    event = done.entries[-1].event
+    assert isinstance(event, PolicyPublished)  # noqa: S101  (the rule makes nothing else)
+    return Told(
+        {
+            "version": event.version,
+            "effective_on": event.effective_on,
+            "changes": event.changes,
+            "note": event.note,
+            "position": done.position,
+        }
+    )
+
+
+def read_changes(path: Path) -> dict[str, Any]:
+    """The object in a file: TOML where its name ends so, else JSON."""
+    import orjson
+
+    try:
+        text = path.read_bytes()
+        if path.suffix.lower() == ".toml":
+            return {name: _json(value) for name, value in tomllib.loads(text.decode()).items()}
+        changes = orjson.loads(text)
+    except FileNotFoundError:
+        raise Stopped("no_such_file", Exit.USAGE, name="FILE", path=path) from None
+    except (OSError, ValueError) as broken:
+        reason = str(broken)
+        raise Stopped("unreadable_changes", Exit.USAGE, path=path, reason=reason) from None
+    if not isinstance(changes, dict):
+        raise Stopped("unreadable_changes", Exit.USAGE, path=path, reason="[]")
+    return changes
+
+
+def _json(value: Any) -> Any:
+    """TOML's values as JSON has them: its dates as text."""
+    match value:
+        case dict():
+            return {name: _json(inner) for name, inner in value.items()}
+        case list():
+            return [_json(inner) for inner in value]
+        case date() | datetime():
+            return value.isoformat()
+        case _:
+            return value
+
+
+def _read() -> "Policies":
+    from ledger.journal import streams
+    from ledger.policy import Policies
+
+    policies = Policies()
+    with opened_journal() as store, store.reading() as connection:
+        for entry in streams(connection, ["policies"]).get("policies", ()):
+            policies.apply(entry.event, entry.position)
+    return policies

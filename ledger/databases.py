@@ -116,7 +116,10 @@ def _open_sqlite(url: str, schema: str, durable: bool) -> Engine:
 
 def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
     conninfo = url.replace("+psycopg", "", 1) if "+psycopg" in url.partition(":")[0] else url
-    conninfo_to_dict(conninfo)  # a mistyped address is told here, not at the first query
+    try:
+        conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:  # what it says may quote the password
+        raise ValueError("libpq cannot read the address of the database") from None
     engine = create_engine(
         "postgresql+psycopg://",
         creator=lambda: psycopg.connect(conninfo, fallback_application_name="timebank"),

@@ -1,0 +1,212 @@
+"""The directory: units, organisations, and members with the organisations that know them."""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Select, select, update
+
+from ledger.events import (
+    MemberChanged,
+    MemberJoined,
+    MemberRegistered,
+    OrganisationAdded,
+    OrganisationResumed,
+    OrganisationSuspended,
+    UnitAdded,
+)
+from projections.listing import Item, Listed, listed
+from projections.page import Page
+from projections.schema import member_organisations, members, organisations, units
+
+HEARS = frozenset(
+    {
+        *("UnitAdded", "OrganisationAdded", "OrganisationSuspended", "OrganisationResumed"),
+        *("MemberRegistered", "MemberJoined", "MemberChanged"),
+    }
+)
+
+
+def project(page: Page) -> None:
+    """Enter what is new; what changes is changed in its place."""
+    for entry in page.of(HEARS):
+        position = entry.position
+        match entry.event:
+            case UnitAdded() as event:
+                page.new(units).append(
+                    (
+                        position,
+                        event.code,
+                        event.name,
+                        event.level,
+                        event.parent,
+                        event.recorded_at,
+                    )
+                )
+            case OrganisationAdded() as event:
+                page.new(organisations).append(
+                    (
+                        position,
+                        event.code,
+                        event.name,
+                        event.kind,
+                        event.unit,
+                        "active",
+                        event.recorded_at,
+                        position,
+                    )
+                )
+            case OrganisationSuspended() as event:
+                _set_status(page, event.code, "suspended", position)
+            case OrganisationResumed() as event:
+                _set_status(page, event.code, "active", position)
+            case MemberRegistered() as event:
+                page.new(members).append(
+                    (
+                        position,
+                        event.member_id,
+                        event.organisation,
+                        _roles(event.roles),
+                        event.unit,
+                        event.recorded_at,
+                        position,
+                    )
+                )
+                page.new(member_organisations).append(
+                    (position, event.organisation, event.member_id)
+                )
+            case MemberJoined() as event:
+                page.new(member_organisations).append(
+                    (position, event.organisation, event.member_id)
+                )
+                _change_member(page, event.member_id, {"changed_position": position})
+            case MemberChanged() as event:
+                changes: dict[str, Any] = {"changed_position": position}
+                if event.roles:
+                    changes["roles"] = _roles(event.roles)
+                if event.unit:
+                    changes["unit"] = event.unit
+                _change_member(page, event.member_id, changes)
+
+
+def units_listed(connection: Connection, after: int = 0, limit: int = 50) -> Listed:
+    """The tree's units, in the order in which they were added."""
+    return listed(connection, select(units), units.c.position, after, limit, _unit)
+
+
+def unit(connection: Connection, code: str) -> Item | None:
+    """One unit."""
+    return _one(connection, select(units).where(units.c.code == code), _unit)
+
+
+def organisations_listed(
+    connection: Connection, after: int = 0, limit: int = 50, *, code: str | None = None
+) -> Listed:
+    """The organisations, in the order in which they were added; all, or the one with the code."""
+    query = select(organisations)
+    if code is not None:
+        query = query.where(organisations.c.code == code)
+    return listed(connection, query, organisations.c.position, after, limit, _organisation)
+
+
+def organisation(connection: Connection, code: str) -> Item | None:
+    """One organisation."""
+    query = select(organisations).where(organisations.c.code == code)
+    return _one(connection, query, _organisation)
+
+
+def members_listed(
+    connection: Connection, after: int = 0, limit: int = 50, *, organisation: str | None = None
+) -> Listed:
+    """Members, oldest first; an organisation's in the order in which it came to know them."""
+    if organisation is None:
+        query, cursor = select(members), members.c.position
+    else:
+        known = member_organisations
+        query = (
+            select(members)
+            .join(known, known.c.member_id == members.c.member_id)
+            .where(known.c.organisation == organisation)
+        )
+        cursor = known.c.position
+    page = listed(connection, query, cursor, after, limit, _member)
+    _name_organisations(connection, page.items)
+    return page
+
+
+def member(connection: Connection, member_id: str) -> Item | None:
+    """One member, with every organisation that knows them, the home organisation first."""
+    found = _one(connection, select(members).where(members.c.member_id == member_id), _member)
+    if found is not None:
+        _name_organisations(connection, [found])
+    return found
+
+
+def _set_status(page: Page, code: str, status: str, position: int) -> None:
+    page.insert()  # it may have been added on this very page
+    page.connection.execute(
+        update(organisations)
+        .where(organisations.c.code == code)
+        .values(status=status, changed_position=position)
+    )
+
+
+def _change_member(page: Page, member_id: str, changes: dict[str, Any]) -> None:
+    page.insert()
+    page.connection.execute(update(members).where(members.c.member_id == member_id).values(changes))
+
+
+def _roles(roles: tuple[str, ...]) -> str:
+    return orjson.dumps(roles).decode()
+
+
+def _one(connection: Connection, query: Select[Any], item: Any) -> Item | None:
+    row = connection.execute(query).first()
+    found: Item | None = None if row is None else item(row)
+    return found
+
+
+def _name_organisations(connection: Connection, found: list[Item]) -> None:
+    by_id = {member["id"]: member for member in found}
+    known = member_organisations.c
+    query = (
+        select(known.member_id, known.organisation)
+        .where(known.member_id.in_(list(by_id)))
+        .order_by(known.position)
+    )
+    for member_id, organisation in connection.execute(query):
+        by_id[member_id]["organisations"].append(organisation)
+
+
+def _unit(row: Any) -> Item:
+    return {
+        "code": row.code,
+        "name": row.name,
+        "level": row.level,
+        "parent": row.parent,
+        "recorded_at": row.recorded_at,
+        "position": row.position,
+    }
+
+
+def _organisation(row: Any) -> Item:
+    return {
+        "code": row.code,
+        "name": row.name,
+        "kind": row.kind,
+        "unit": row.unit,
+        "status": row.status,
+        "recorded_at": row.recorded_at,
+        "position": row.changed_position,
+    }
+
+
+def _member(row: Any) -> Item:
+    return {
+        "id": row.member_id,
+        "roles": orjson.loads(row.roles),
+        "unit": row.unit,
+        "home_organisation": row.home_organisation,
+        "organisations": [],
+        "recorded_at": row.recorded_at,
+        "position": row.changed_position,
+    }

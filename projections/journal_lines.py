@@ -1,0 +1,99 @@
+"""The books: lines on accounts that are no person's, with balances after them; trial balance.
+
+A person's four accounts have their lines in the passbook, in the same way.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from projections import trail
+from projections.page import POCKETS, RECEIVABLE, Page, pocket
+from projections.schema import accounts, balances, journal_lines, passbook
+
+
+def project(page: Page) -> None:
+    """Post the lines of every event that moves credits."""
+    rows = page.new(journal_lines)
+    for entry in page.entries:
+        for line, (name, credits) in enumerate(getattr(entry.event, "entries", ())):
+            if pocket(name) is None:
+                account = page.accounts.change(name)
+                after = account.credits = account.credits + credits
+                rows.append(
+                    (entry.position, line, account.id, credits, after, page.served_on(entry))
+                )
+
+
+def balance(connection: Connection, account: str, position: int | None = None) -> int:
+    """An account's balance, now or after the entry at a position: one index seek."""
+    mine = pocket(account)
+    if mine is not None:
+        row = connection.execute(_members(position).where(balances.c.member_id == mine[0])).first()
+        if row is None:
+            return 0
+        credits = int(row[1 + mine.place])
+        return -credits if mine.place == RECEIVABLE else credits
+    found = connection.execute(_accounts(position).where(accounts.c.name == account)).first()
+    return int(found.credits or 0) if found is not None else 0
+
+
+def account_balances(
+    connection: Connection, position: int | None = None
+) -> Iterator[tuple[str, int]]:
+    """Every account that has had a line by then, with its balance."""
+    streaming = connection.execution_options(yield_per=5_000)
+    for name, credits in streaming.execute(_accounts(position)):
+        if credits is not None:
+            yield name, credits
+    for member_id, *parts, opened in streaming.execute(_members(position)):
+        for place, name in enumerate(POCKETS):
+            if opened & 1 << place:
+                credits = -parts[place] if place == RECEIVABLE else parts[place]
+                yield f"person:{member_id}:{name}", credits
+
+
+def trial_balance(connection: Connection, position: int | None = None) -> dict[str, Any]:
+    """Every account at a position that the views have read, and their sum, which is 0."""
+    reached = trail.position(connection)
+    if position is not None and position >= reached:
+        position = None
+    found = sorted(account_balances(connection, position))
+    return {
+        "position": reached if position is None else position,
+        "accounts": [{"account": name, "credits": credits} for name, credits in found],
+        "sum": sum(credits for _, credits in found),
+    }
+
+
+def _accounts(position: int | None) -> Select[Any]:
+    """Accounts that are no person's, with balances; None before the first line."""
+    if position is None:
+        return select(accounts.c.name, accounts.c.credits)
+    line = journal_lines.c
+    last = (
+        select(line.balance_after)
+        .where(line.account == accounts.c.id, line.position <= position)
+        .order_by(line.position.desc(), line.line.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return select(accounts.c.name, last.label("credits"))
+
+
+def _members(position: int | None) -> Select[Any]:
+    """Members with their four pockets, and which of these have had a line."""
+    if position is None:
+        pockets = (balances.c[name] for name in POCKETS)
+        return select(balances.c.member_id, *pockets, balances.c.opened)
+    line, before = passbook.c, passbook.alias().c
+    last = (
+        select(func.max(before.position))
+        .where(before.member == balances.c.id, before.position <= position)
+        .scalar_subquery()
+    )
+    pockets = (line[f"{name}_after"] for name in POCKETS)
+    return select(balances.c.member_id, *pockets, line.opened_after).join_from(
+        balances, passbook, (line.member == balances.c.id) & (line.position == last)
+    )

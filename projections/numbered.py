@@ -1,0 +1,108 @@
+"""Rows that facts keep changing: read when first met, kept bounded, written once a page."""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Table, bindparam, func, select
+
+from ledger.bulk_rows import driver_errors
+
+KEPT_MAX = 200_000
+"""Rows of a table that stay in memory between pages: some 50 MB."""
+
+CHUNK = 500
+"""Names in one look-up, well below the engines' limits on parameters."""
+
+
+class NumberedRow(msgspec.Struct, gc=False):
+    """A row in the order of its table's columns, which begin with the number and the name."""
+
+    id: int
+    name: str
+
+
+R = TypeVar("R", bound=NumberedRow)
+
+
+class Numbered(Generic[R]):
+    """The rows of a table whose first columns are a number and a name.
+
+    A name that the table does not hold gets the next number, so numbers are given in the order in
+    which the journal first names things, however the journal is cut into pages.
+    """
+
+    def __init__(self, table: Table, row: type[R]) -> None:
+        number, name, *_ = table.columns
+        self._row = row
+        self._next = select(func.coalesce(func.max(number), 0) + 1)
+        self._find = select(table).where(name.in_(bindparam("names", expanding=True)))
+        self._upsert = _upsert(table)
+        self._kept: dict[str, R] = {}
+        self._changed: dict[str, R] = {}
+        self._next_number = 0  # not known yet
+
+    def meet(self, connection: Connection, names: Iterable[str]) -> None:
+        """Have the rows of these names at hand; what is new is made, in this order."""
+        missing = [name for name in names if name not in self._kept]
+        if not missing:
+            return
+        for start in range(0, len(missing), CHUNK):
+            found = connection.execute(self._find, {"names": missing[start : start + CHUNK]})
+            for row in found:
+                self._kept[row[1]] = self._row(*row)
+        if not self._next_number:
+            self._next_number = connection.execute(self._next).scalar_one()
+        for name in missing:
+            if name not in self._kept:
+                self._kept[name] = self._changed[name] = self._row(self._next_number, name)
+                self._next_number += 1
+
+    def __getitem__(self, name: str) -> R:
+        """The row of a name that was met on this page."""
+        return self._kept[name]
+
+    def change(self, name: str) -> R:
+        """The same, to be changed."""
+        row = self._changed[name] = self._kept[name]
+        return row
+
+    def write(self, connection: Connection) -> None:
+        """Store what was changed, and let go of the oldest of too many."""
+        if self._changed:
+            rows = [msgspec.structs.astuple(row) for row in self._changed.values()]
+            self._store(connection, rows)
+            self._changed.clear()
+        if len(self._kept) > KEPT_MAX:
+            for name in list(islice(self._kept, len(self._kept) - KEPT_MAX // 2)):
+                del self._kept[name]
+
+    def forget(self) -> None:
+        """Let go of everything: it may not be what is stored."""
+        self._kept.clear()
+        self._changed.clear()
+        self._next_number = 0
+
+    def _store(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        driver: Any = connection.connection.driver_connection
+        with driver_errors(connection):
+            if connection.dialect.name == "sqlite":
+                driver.executemany(self._upsert["sqlite"], rows)
+            else:
+                columns = [list(column) for column in zip(*rows, strict=True)]
+                driver.execute(self._upsert["postgresql"], columns)
+
+
+def _upsert(table: Table) -> dict[str, str]:
+    """Insert rows, or give those whose number stands there new values; for each database."""
+    number, name, *others = (column.name for column in table.columns)
+    places = ", ".join("?" * (len(others) + 2))
+    arrays = ", ".join(["%s::bigint[]", "%s::text[]", *["%s::bigint[]"] * len(others)])
+    values = ", ".join(f"{other} = excluded.{other}" for other in others)
+    head = f"INSERT INTO {table.name} ({', '.join([number, name, *others])})"
+    tail = f"ON CONFLICT ({number}) DO UPDATE SET {values}"
+    return {
+        "sqlite": f"{head} VALUES ({places}) {tail}",
+        "postgresql": f"{head} SELECT * FROM unnest({arrays}) {tail}",  # noqa: S608  (names are ours)
+    }

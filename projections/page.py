@@ -1,0 +1,165 @@
+"""A page of the journal on its way into the views, and what projections share while they read."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Table, select
+
+from ledger import store
+from ledger.events import Entry, Event, PolicyPublished
+from ledger.policy import Policies
+from ledger.units import instant
+from projections import schema
+from projections.numbered import Numbered, NumberedRow
+
+Row = Sequence[Any]
+
+
+class Account(NumberedRow, gc=False):
+    """An account that is no person's, and its balance."""
+
+    credits: int = 0
+
+
+class Balance(NumberedRow, gc=False):
+    """A member's account as it stands; the name is the member's id."""
+
+    available: int = 0
+    held: int = 0
+    frozen: int = 0
+    receivable: int = 0  # positive: what the member owes
+    service_minutes: int = 0
+    points: int = 0
+    opened: int = 0  # which of the four have had a line, as bits
+
+
+class Pocket(NamedTuple):
+    """One of a person's accounts: `person:<member>:available`, `held`, `frozen`, `receivable`."""
+
+    member_id: str
+    place: int
+
+
+POCKETS = ("available", "held", "frozen", "receivable")
+RECEIVABLE = POCKETS.index("receivable")
+
+
+@lru_cache(maxsize=65_536)
+def pocket(account: str) -> Pocket | None:
+    """Whose pocket an account is; None where it is no person's."""
+    match account.split(":"):
+        case ["person", member_id, name]:
+            return Pocket(member_id, POCKETS.index(name))
+    return None
+
+
+class Memory:
+    """What a loop remembers between pages: running rows and the policies so far."""
+
+    def __init__(self) -> None:
+        self.accounts = Numbered(schema.accounts, Account)
+        self.balances = Numbered(schema.balances, Balance)
+        self.policies: Policies | None = None
+
+    def forget(self) -> None:
+        """Let go of everything: another process went on, or a transaction was undone."""
+        self.accounts.forget()
+        self.balances.forget()
+        self.policies = None
+
+
+class Page:
+    """Some entries in their order, inside the transaction that takes them in.
+
+    A projection adds new rows with `new(table).append(...)` and changes the running rows of
+    `accounts` and `balances`; they are written together at the end.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        entries: Sequence[Entry],
+        memory: Memory,
+        recorded_at: str = "",
+    ) -> None:
+        self.connection = connection
+        self.entries = entries
+        self.recorded_before = recorded_at  # of the entry before the page
+        self.accounts = memory.accounts
+        self.balances = memory.balances
+        self._new: dict[str, tuple[Table, list[Row]]] = {}
+        self._local_dates: dict[int, str] = {}
+        if memory.policies is None:
+            memory.policies = published(connection)
+        self._meet(memory.policies)
+
+    def of(self, types: frozenset[str]) -> list[Entry]:
+        """The page's entries of some types."""
+        return [entry for entry in self.entries if entry.type in types]
+
+    def new(self, table: Table) -> list[Row]:
+        """The rows that the page adds to a table, in the order of its columns."""
+        return self._new.setdefault(table.name, (table, []))[1]
+
+    def served_on(self, entry: Entry) -> str:
+        """The service date; where there is no service, the local date of recording."""
+        date: str | None = getattr(entry.event, "served_on", None)
+        return date or self._local_dates[entry.position]
+
+    def insert(self) -> None:
+        """Store the new rows that there are so far."""
+        for table, rows in self._new.values():
+            store.insert_many(self.connection, table, rows)  # type: ignore[arg-type]
+        self._new.clear()
+
+    def write(self) -> None:
+        """Store everything that the projections made of the page."""
+        self.insert()
+        self.accounts.write(self.connection)
+        self.balances.write(self.connection)
+
+    def _meet(self, policies: Policies) -> None:
+        """Have the rows of all whom the page names at hand, and the dates that need a zone."""
+        people: dict[str, None] = {}
+        names: dict[str, None] = {}
+        for entry in self.entries:
+            event = entry.event
+            member_id = getattr(event, "member_id", None)
+            if member_id is not None:
+                people[member_id] = None
+            lines = getattr(event, "entries", None)
+            if lines is not None:
+                for name, _ in lines:
+                    mine = pocket(name)
+                    if mine is None:
+                        names[name] = None
+                    elif mine.member_id != member_id:
+                        people[mine.member_id] = None
+                if not getattr(event, "served_on", None):
+                    self._local_dates[entry.position] = local_date(event, policies)
+            elif entry.type == "PolicyPublished":
+                policies.apply(event, entry.position)
+        self.balances.meet(self.connection, people)
+        self.accounts.meet(self.connection, names)
+
+
+def local_date(event: Event, policies: Policies) -> str:
+    """The date on which a fact was recorded, in the zone then in force."""
+    return policies.recording(instant(event.recorded_at)).today.isoformat()
+
+
+def published(connection: Connection) -> Policies:
+    """The policies as far as the views have read."""
+    folded = Policies()
+    for row in connection.execute(select(schema.policies).order_by(schema.policies.c.version)):
+        event = PolicyPublished(
+            version=row.version,
+            effective_on=row.effective_on,
+            changes=msgspec.json.decode(row.changes),
+            note=row.note,
+            recorded_at=row.recorded_at,
+        )
+        folded.apply(event, row.position)
+    return folded

@@ -1,0 +1,220 @@
+"""The passbook: one line for each event that changes a member's account, and the balances it gives.
+
+A line holds the changes and the account after it, so the balance as of a position is one index
+seek, and as of a service date too, one sum over an index of the member's lines.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from projections import schema, trail
+from projections.listing import Item, Listed, listed
+from projections.page import RECEIVABLE, Page, pocket
+from projections.schema import balances, passbook, service_records
+
+STARS = (6_000, 18_000, 36_000, 60_000, 90_000)
+"""Service minutes from which a member has one more star."""
+
+KINDS = {"HoursVerified": "earn", "SubmittedHoursVerified": "earn"}
+"""What a line is called, for each event that makes one."""
+
+CREDITS_A_COIN = 60
+
+_OPENED = 6
+_RECORD = service_records.c
+
+
+def project(page: Page) -> None:
+    """A line for everyone whose account the event concerns, with what stands after it."""
+    rows, hears = page.new(passbook), frozenset(KINDS)
+    for entry in page.of(hears):
+        event: Any = entry.event
+        position, kind, served_on = entry.position, KINDS[entry.type], page.served_on(entry)
+        for member_id, change in _changes(event).items():
+            available, held, frozen, receivable, minutes, points, opened = change
+            account = page.balances.change(member_id)
+            account.available += available
+            account.held += held
+            account.frozen += frozen
+            account.receivable += receivable
+            account.service_minutes += minutes
+            account.points += points
+            account.opened |= opened
+            rows.append(
+                (
+                    position,
+                    account.id,
+                    served_on,
+                    kind,
+                    *change[:6],
+                    account.available,
+                    account.held,
+                    account.frozen,
+                    account.receivable,
+                    account.service_minutes,
+                    account.points,
+                    account.opened,
+                )
+            )
+
+
+def balance(
+    connection: Connection,
+    member_id: str,
+    *,
+    position: int | None = None,
+    as_of: datetime | None = None,
+    served_until: date | None = None,
+    stars: Iterable[int] = STARS,
+) -> dict[str, Any] | None:
+    """A member's balance; as known at a position and at an instant, and as of a service date.
+
+    What is given holds together. None where nobody has that id. By service date alone a part may
+    be negative, because later facts about earlier dates are in it.
+    """
+    now = connection.execute(select(balances).where(balances.c.member_id == member_id)).first()
+    if now is None:
+        return None
+    reached = trail.position(connection)
+    until = reached
+    if as_of is not None:
+        until = min(until, trail.position_at(connection, as_of))
+    if position is not None:
+        until = min(until, position)
+    if served_until is not None:
+        account = _sums(connection, now.id, until, served_until)
+    elif until < reached:
+        account = _account_at(connection, now.id, until)
+    else:
+        account = tuple(now)[2 : _OPENED + 2]
+    available, held, frozen, receivable, minutes, points = account
+    if as_of is not None:
+        known_at: str | None = as_of.isoformat()
+    else:
+        known_at = trail.recorded_at(connection, until)
+    return {
+        "member_id": member_id,
+        "position": until,
+        "as_of": known_at,
+        "service_minutes": minutes,
+        "credits": {
+            "available": available,
+            "held": held,
+            "frozen": frozen,
+            "receivable": receivable,
+        },
+        "coins": coins(available),
+        "points": points,
+        "tier": None,
+        "stars": sum(minutes >= threshold for threshold in stars),
+        "grade": "UNGRADED",
+    }
+
+
+def lines(
+    connection: Connection,
+    member_id: str,
+    after: int = 0,
+    limit: int = 50,
+    *,
+    organisation: str | None = None,
+) -> Listed:
+    """A member's lines, oldest first; all, or those that one organisation posted."""
+    fact = schema.trail.c
+    query = (
+        select(passbook, fact.recorded_at, fact.organisation, fact.record_id, _RECORD.receipt)
+        .join(schema.trail, fact.position == passbook.c.position)
+        .outerjoin(service_records, _RECORD.record_id == fact.record_id)
+        .where(passbook.c.member == trail.member_number(member_id))
+    )
+    if organisation is not None:
+        query = query.where(fact.organisation == organisation)
+    return listed(connection, query, passbook.c.position, after, limit, _line)
+
+
+def coins(credits: int) -> str:
+    """Credit-minutes as coins of 60, floored to two decimals."""
+    hundredths = credits * 100 // CREDITS_A_COIN
+    sign = "-" if hundredths < 0 else ""
+    return f"{sign}{abs(hundredths) // 100}.{abs(hundredths) % 100:02}"
+
+
+def _changes(event: Any) -> dict[str, list[int]]:
+    """What an event changes for each member: four pockets, minutes, points, pockets opened."""
+    member_id = event.member_id
+    mine = [0, 0, 0, 0, event.minutes, event.points or 0, 0]
+    changes = {member_id: mine}
+    for name, credits in event.entries:
+        owned = pocket(name)
+        if owned is None:
+            continue
+        owner, place = owned
+        change = mine if owner == member_id else changes.setdefault(owner, [0] * 7)
+        change[place] += -credits if place == RECEIVABLE else credits
+        change[_OPENED] |= 1 << place
+    return changes
+
+
+def _account_at(connection: Connection, member: int, position: int) -> tuple[int, ...]:
+    line = passbook.c
+    query = (
+        select(
+            line.available_after,
+            line.held_after,
+            line.frozen_after,
+            line.receivable_after,
+            line.minutes_after,
+            line.points_after,
+        )
+        .where(line.member == member, line.position <= position)
+        .order_by(line.position.desc())
+        .limit(1)
+    )
+    found = connection.execute(query).first()
+    return (0,) * 6 if found is None else tuple(found)
+
+
+def _sums(
+    connection: Connection, member: int, position: int, served_until: date
+) -> tuple[int, ...]:
+    line = passbook.c
+    parts = (line.available, line.held, line.frozen, line.receivable, line.minutes, line.points)
+    query = select(*(func.coalesce(func.sum(part), 0) for part in parts)).where(
+        line.member == member,
+        line.served_on <= served_until.isoformat(),
+        line.position <= position,
+    )
+    return tuple(int(part) for part in connection.execute(query).one())
+
+
+def _line(row: Any) -> Item:
+    return {
+        "position": row.position,
+        "recorded_at": row.recorded_at,
+        "served_on": row.served_on,
+        "kind": row.kind,
+        "credits": row.available,
+        "minutes": row.minutes,
+        "points": row.points,
+        "balance_after": row.available_after,
+        "ref": row.receipt,
+        "organisation": row.organisation,
+        "record_id": row.record_id,
+        "changes": {
+            "available": row.available,
+            "held": row.held,
+            "frozen": row.frozen,
+            "receivable": row.receivable,
+        },
+        "after": {
+            "available": row.available_after,
+            "held": row.held_after,
+            "frozen": row.frozen_after,
+            "receivable": row.receivable_after,
+            "service_minutes": row.minutes_after,
+            "points": row.points_after,
+        },
+    }

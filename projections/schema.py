@@ -1,0 +1,329 @@
+"""The tables of the views store: what one looks up, with the indexes that a rebuild makes last.
+
+Numbers, texts and None alone stand in them (flags are 0 and 1, lists and objects are JSON), so that
+a row is the same tuple on SQLite and PostgreSQL and has one digest. Rows that grow with the journal
+are in the order of positions. Members and accounts have short numbers, given in the order in which
+the journal first names them.
+"""
+
+import hashlib
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    inspect,
+    text,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import (
+    CreateIndex,
+    CreateSchema,
+    CreateTable,
+    DropSchema,
+    ExecutableDDLElement,
+)
+
+from ledger.databases import create_schema, schema_name, writing
+
+SCHEMA_VERSION = 1
+"""To be raised when a projection says something else in the same tables."""
+
+metadata = MetaData()
+_Text = Text().with_variant(Text(collation="C"), "postgresql")
+_Whole = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _text(name: str, *, nullable: bool = False, primary_key: bool = False) -> Column[str]:
+    return Column(name, _Text, nullable=nullable, primary_key=primary_key)
+
+
+def _whole(name: str, *, nullable: bool = False, primary_key: bool = False) -> Column[int]:
+    return Column(name, _Whole, nullable=nullable, primary_key=primary_key, autoincrement=False)
+
+
+def _appended(name: str, *columns: Column[int] | Column[str] | Index) -> Table:
+    """A table that its rows' own key keeps in order, without a second key behind it."""
+    return Table(name, metadata, *columns, sqlite_with_rowid=False)
+
+
+bookmark = Table(
+    "bookmark",
+    metadata,
+    _whole("id", primary_key=True),  # 1: there is one
+    _text("shape"),  # of the tables it stands among
+    _text("build"),  # another after every rebuild
+    _whole("position"),  # the last entry that the views have read
+    _text("recorded_at"),  # of that entry; empty before the first
+    Column("leaf_hash", _Text, nullable=False),  # of that entry, in hex
+)
+
+# --- the field, members, policies ----------------------------------------------------------------
+
+units = Table(
+    "units",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("code"),
+    _text("name"),
+    _text("level"),
+    _text("parent", nullable=True),
+    _text("recorded_at"),
+    UniqueConstraint("code"),
+    Index("units_by_parent", "parent"),
+)
+organisations = Table(
+    "organisations",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("code"),
+    _text("name"),
+    _text("kind"),
+    _text("unit"),
+    _text("status"),  # active, suspended
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("code"),
+)
+members = Table(
+    "members",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("member_id"),
+    _text("home_organisation"),
+    _text("roles"),  # a JSON list
+    _text("unit"),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("member_id"),
+)
+member_organisations = Table(
+    "member_organisations",
+    metadata,
+    _whole("position", primary_key=True),  # at which the organisation came to know the member
+    _text("organisation"),
+    _text("member_id"),
+    Index("member_organisations_by_organisation", "organisation", "position"),
+    Index("member_organisations_by_member", "member_id"),
+)
+policies = Table(
+    "policies",
+    metadata,
+    _whole("version", primary_key=True),  # from 2; version 1 is the defaults
+    _whole("position"),
+    _text("effective_on"),
+    _text("changes"),  # a JSON object
+    _text("note", nullable=True),
+    _text("recorded_at"),
+)
+
+# --- accounts and balances -----------------------------------------------------------------------
+# Every line of double entry is in one of two: a person's four accounts in the passbook, all others
+# in journal_lines.
+
+accounts = Table(
+    "accounts",  # that are no person's
+    metadata,
+    _whole("id", primary_key=True),
+    _text("name"),
+    _whole("credits"),  # the balance
+    UniqueConstraint("name"),
+)
+journal_lines = _appended(
+    "journal_lines",
+    _whole("position", primary_key=True),
+    _whole("line", primary_key=True),  # from 0, as the event lists them
+    _whole("account"),
+    _whole("credits"),
+    _whole("balance_after"),
+    _text("served_on"),
+    Index("journal_lines_by_account", "account", "position", "line"),
+)
+balances = Table(
+    "balances",  # the members' accounts as they stand
+    metadata,
+    _whole("id", primary_key=True),
+    _text("member_id"),
+    _whole("available"),
+    _whole("held"),
+    _whole("frozen"),
+    _whole("receivable"),  # positive: what the member owes
+    _whole("service_minutes"),
+    _whole("points"),
+    _whole("opened"),  # which of the four accounts have had a line: 1, 2, 4, 8 in their order
+    UniqueConstraint("member_id"),
+)
+passbook = _appended(
+    "passbook",
+    _whole("position", primary_key=True),
+    _whole("member", primary_key=True),  # balances.id
+    _text("served_on"),
+    _text("kind"),
+    _whole("available"),  # what the event changes
+    _whole("held"),
+    _whole("frozen"),
+    _whole("receivable"),
+    _whole("minutes"),
+    _whole("points"),
+    _whole("available_after"),  # what stands after it
+    _whole("held_after"),
+    _whole("frozen_after"),
+    _whole("receivable_after"),
+    _whole("minutes_after"),
+    _whole("points_after"),
+    _whole("opened_after"),
+    Index("passbook_by_member", "member", "position"),
+    Index(
+        "passbook_by_service_date",
+        *("member", "served_on", "position"),
+        *("available", "held", "frozen", "receivable", "minutes", "points"),
+    ),
+)
+
+# --- service records -----------------------------------------------------------------------------
+
+service_records = Table(
+    "service_records",
+    metadata,
+    _whole("position", primary_key=True),  # of the first fact about it
+    _text("record_id"),
+    _whole("changed_position"),
+    _text("organisation"),
+    _text("receipt"),
+    _whole("member"),  # balances.id
+    _text("status"),
+    _text("activity"),
+    _text("category"),
+    _text("place"),
+    _text("responsible"),
+    _text("started_at"),
+    _text("ended_at"),
+    _text("served_on"),
+    _whole("break_minutes"),
+    _text("capacity"),
+    _text("evidence"),
+    _whole("professional"),
+    _text("cites", nullable=True),  # a JSON object: supervisor_id, order_id ... where it has any
+    _whole("late"),
+    _whole("policy_version"),
+    _whole("minutes", nullable=True),  # this and what follows: None until it is verified
+    _whole("overlap_minutes", nullable=True),
+    _whole("credits", nullable=True),
+    _whole("duty_minutes", nullable=True),
+    _whole("capped", nullable=True),
+    _whole("overflowed", nullable=True),
+    _whole("paid_from_hold", nullable=True),
+    _whole("points", nullable=True),
+    UniqueConstraint("record_id"),  # ids are in the order of time: it grows at its end
+    Index("service_records_by_member", "member", "position"),
+    Index("service_records_by_organisation", "organisation", "position"),
+    Index("service_records_by_place", "place", "position"),
+    Index("service_records_by_service_date", "served_on", "position"),
+    Index(
+        "service_records_unverified",
+        "organisation",
+        "position",
+        sqlite_where=text("status <> 'verified'"),
+        postgresql_where=text("status <> 'verified'"),
+    ),
+)
+
+# --- the trail -----------------------------------------------------------------------------------
+
+trail = Table(
+    "trail",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("recorded_at"),
+    _text("type"),
+    _text("stream"),
+    _text("actor"),
+    _text("correlation_id"),
+    _whole("member", nullable=True),  # balances.id
+    _text("record_id", nullable=True),
+    _text("organisation", nullable=True),
+    *(
+        Index(f"trail_by_{name}", name, "position")
+        for name in (
+            *("type", "stream", "actor", "correlation_id"),
+            *("member", "organisation"),
+        )
+    ),
+)
+
+VIEWS = tuple(table for table in metadata.sorted_tables if table is not bookmark)
+"""Every table whose rows the journal alone determines."""
+
+HISTORIES = (units, policies, member_organisations, journal_lines, passbook, trail)
+"""The views that keep every line at its position; the others say what stands now."""
+
+
+def clear(connection: Connection) -> None:
+    """Empty tables, yet without the indexes that can wait; on PostgreSQL beside the old ones."""
+    if connection.dialect.name == "sqlite":
+        found = MetaData()
+        found.reflect(connection)  # whatever tables stand there, of this shape or an older one
+        found.drop_all(connection)
+    else:
+        following = f"{schema_name(connection.engine)}_next"
+        connection.execute(DropSchema(following, cascade=True, if_exists=True))
+        connection.execute(CreateSchema(following))
+        connection.exec_driver_sql(f'SET LOCAL search_path = "{following}"')
+    for table in metadata.sorted_tables:
+        connection.execute(CreateTable(table))
+
+
+def create_indexes(connection: Connection) -> None:
+    """The indexes that can wait until the rows are there."""
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            connection.execute(CreateIndex(index))
+
+
+def put_in_place(connection: Connection) -> None:
+    """Let readers find what stands after `clear`, from the commit on.
+
+    Schemas change their names: that waits for no reader, and whoever reads the old tables goes on.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    name = schema_name(connection.engine)
+    connection.exec_driver_sql("ANALYZE")
+    connection.execute(DropSchema(f"{name}_old", cascade=True, if_exists=True))
+    create_schema(connection)
+    connection.exec_driver_sql(f'ALTER SCHEMA "{name}" RENAME TO "{name}_old"')
+    connection.exec_driver_sql(f'ALTER SCHEMA "{name}_next" RENAME TO "{name}"')
+
+
+def drop_old(engine: Engine) -> None:
+    """Give up the tables that `put_in_place` replaced, when their last reader is done."""
+    if engine.dialect.name != "sqlite":
+        with writing(engine) as connection:
+            connection.execute(
+                DropSchema(f"{schema_name(engine)}_old", cascade=True, if_exists=True)
+            )
+
+
+def has_bookmark(connection: Connection) -> bool:
+    """Whether the store was ever made."""
+    return inspect(connection).has_table(bookmark.name)
+
+
+def _shape() -> str:
+    made: list[ExecutableDDLElement] = []
+    for table in metadata.sorted_tables:
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        made += [CreateTable(table), *map(CreateIndex, indexes)]
+    spelled = [str(ddl.compile(dialect=sqlite.dialect())) for ddl in made]
+    return hashlib.sha256("\n".join([str(SCHEMA_VERSION), *spelled]).encode()).hexdigest()[:16]
+
+
+SHAPE = _shape()
+"""Names the tables' columns and indexes and their meaning: views of another shape are rebuilt."""

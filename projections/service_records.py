@@ -1,0 +1,232 @@
+"""Service records as they stand: what was posted, what it came to, in which state it is."""
+
+from datetime import date
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Update,
+    bindparam,
+    literal_column,
+    select,
+    update,
+)
+
+from ledger.events import (
+    HoursRejected,
+    HoursSubmitted,
+    HoursVerified,
+    PostedContent,
+    SubmittedHoursVerified,
+)
+from projections import schema, trail
+from projections.listing import Item, Listed, listed, only_filter
+from projections.page import Page, Row
+from projections.schema import balances, service_records, units
+
+FIGURES = (
+    *("minutes", "overlap_minutes", "credits", "duty_minutes"),
+    *("capped", "overflowed", "paid_from_hold", "points"),
+)
+"""What a record came to; None in all of them until it is verified."""
+
+CITED = (
+    *("supervisor_id", "certification_id", "order_id"),
+    *("project_id", "programme_id", "redemption_id"),
+)
+"""What else a record may name; seldom any of it."""
+
+FLAGS = ("professional", "late")
+
+HEARS = frozenset({"HoursVerified", "HoursSubmitted", "SubmittedHoursVerified", "HoursRejected"})
+
+_NO_FIGURES = (None,) * len(FIGURES)
+_PLACES = {column.name: place for place, column in enumerate(service_records.columns)}
+_INNER = ("member", "changed_position", "record_id", "cites", "cursor_")
+
+
+def project(page: Page) -> None:
+    """A row for every record posted; what settles a record that waited changes its row."""
+    rows, numbers = page.new(service_records), page.balances
+    waiting: dict[str, list[Any]] = {}  # rows of this very page that may still change
+    verified: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    for entry in page.of(HEARS):
+        match entry.event:
+            case HoursVerified() as event:
+                number = numbers[event.member_id].id
+                rows.append(_row(entry.position, event, number, "verified", _figures(event)))
+            case HoursSubmitted() as event:
+                number = numbers[event.member_id].id
+                row = list(_row(entry.position, event, number, "submitted", _NO_FIGURES))
+                waiting[event.record_id] = row
+                rows.append(row)
+            case SubmittedHoursVerified() as event:
+                change = {
+                    "changed_position": entry.position,
+                    "status": "verified",
+                    "policy_version": event.policy_version,
+                    **dict(zip(FIGURES, _figures(event), strict=True)),
+                }
+                _settle(waiting, verified, event.record_id, change)
+            case HoursRejected() as event:
+                change = {"changed_position": entry.position, "status": "rejected"}
+                _settle(waiting, rejected, event.record_id, change)
+    if verified:
+        page.connection.execute(_VERIFY, verified)
+    if rejected:
+        page.connection.execute(_REJECT, rejected)
+
+
+def service_record(connection: Connection, record_id: str) -> Item | None:
+    """One record as it stands."""
+    row = connection.execute(_records().where(service_records.c.record_id == record_id)).first()
+    return None if row is None else _item(row)
+
+
+def listing(
+    connection: Connection,
+    after: int = 0,
+    limit: int = 50,
+    *,
+    member_id: str | None = None,
+    organisation: str | None = None,
+    status: str | None = None,
+    served_from: date | None = None,
+    served_to: date | None = None,
+    unit: str | None = None,
+    category: str | None = None,
+) -> Listed:
+    """The records that answer to every filter given; `unit` is a place and all that lies in it."""
+    record = service_records.c
+    query = _records()
+    walked = False  # an index, of the narrowest filter given
+
+    def column(name: str) -> ColumnElement[Any]:
+        return only_filter(record[name]) if walked else record[name]
+
+    if member_id is not None:
+        query = query.where(record.member == trail.member_number(member_id))
+        walked = True
+    if status is not None and status != "verified":
+        query = query.where(
+            literal_column("service_records.status <> 'verified'"), record.status == status
+        )
+    elif status is not None:
+        query = query.where(record.status == status)
+    if organisation is not None:
+        query = query.where(column("organisation") == organisation)
+        walked = True
+    if unit is not None:
+        query = query.where(column("place").in_(select(_subtree(unit).c.code)))
+        walked = True
+    if served_from is not None:
+        query = query.where(column("served_on") >= served_from.isoformat())
+    if served_to is not None:
+        query = query.where(column("served_on") <= served_to.isoformat())
+    if category is not None:
+        query = query.where(record.category == category)
+    return listed(connection, query, record.position, after, limit, _item)
+
+
+def _row(
+    position: int, event: PostedContent, member: int, status: str, figures: tuple[int | None, ...]
+) -> Row:
+    return (
+        position,
+        event.record_id,
+        position,
+        event.organisation,
+        event.receipt,
+        member,
+        status,
+        event.activity,
+        event.category,
+        event.place,
+        event.responsible,
+        event.started_at,
+        event.ended_at,
+        event.served_on,
+        event.break_minutes or 0,
+        event.capacity,
+        event.evidence,
+        1 if event.professional else 0,
+        _cites(event),
+        1 if event.late else 0,
+        event.policy_version,
+        *figures,
+    )
+
+
+def _cites(event: PostedContent) -> str | None:
+    cited = {name: said for name in CITED if (said := getattr(event, name)) is not None}
+    return orjson.dumps(cited).decode() if cited else None
+
+
+def _figures(event: HoursVerified | SubmittedHoursVerified) -> tuple[int, ...]:
+    return (
+        event.minutes,
+        event.overlap_minutes,
+        event.credits,
+        event.duty_minutes or 0,
+        event.capped or 0,
+        event.overflowed or 0,
+        event.paid_from_hold or 0,
+        event.points or 0,
+    )
+
+
+def _settle(
+    waiting: dict[str, list[Any]],
+    later: list[dict[str, Any]],
+    record_id: str,
+    change: dict[str, Any],
+) -> None:
+    """Change a row that this page adds, or say how to change the one that is stored."""
+    row = waiting.get(record_id)
+    if row is None:
+        later.append({"settled": record_id, **{f"to_{name}": to for name, to in change.items()}})
+        return
+    for name, to in change.items():
+        row[_PLACES[name]] = to
+
+
+def _settlement(*names: str) -> Update:
+    return (
+        update(service_records)
+        .where(service_records.c.record_id == bindparam("settled"))
+        .values({name: bindparam(f"to_{name}") for name in names})
+    )
+
+
+_VERIFY = _settlement("changed_position", "status", "policy_version", *FIGURES)
+_REJECT = _settlement("changed_position", "status")
+
+
+def _records() -> Select[Any]:
+    return (
+        select(service_records, balances.c.member_id, schema.trail.c.recorded_at)
+        .join(balances, balances.c.id == service_records.c.member)
+        .join(schema.trail, schema.trail.c.position == service_records.c.position)
+    )
+
+
+def _subtree(code: str) -> Any:
+    """The codes of a unit and of all units below it."""
+    below = select(units.c.code).where(units.c.code == code).cte("below", recursive=True)
+    return below.union_all(select(units.c.code).join(below, units.c.parent == below.c.code))
+
+
+def _item(row: Any) -> Item:
+    found = {"id": row.record_id, **row._mapping}
+    found["position"] = found["changed_position"]
+    cited = orjson.loads(found["cites"] or "{}")
+    found |= {name: cited.get(name) for name in CITED}
+    for name in _INNER:
+        found.pop(name, None)
+    for name in FLAGS:
+        found[name] = bool(found[name])
+    return found

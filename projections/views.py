@@ -1,0 +1,346 @@
+"""The one loop: live, rebuilding, replaying, each entry is told to every projection.
+
+A page of entries, the rows they make and the bookmark are one transaction, so a crash loses and
+doubles nothing. One process advances at a time; the others find it done and follow.
+"""
+
+import asyncio
+import gc
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, TypeGuard
+
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from ledger import databases, journal, store
+from ledger.units import instant, new_id
+from projections import (
+    directory,
+    journal_lines,
+    passbook,
+    policies,
+    schema,
+    service_records,
+    trail,
+)
+from projections.page import Memory, Page
+from projections.schema import bookmark
+
+log = logging.getLogger("timebank.views")
+
+Projection = Callable[[Page], None]
+
+PROJECTIONS: dict[str, Projection] = {
+    "directory": directory.project,
+    "policies": policies.project,
+    "trail": trail.project,
+    "journal_lines": journal_lines.project,
+    "passbook": passbook.project,
+    "service_records": service_records.project,
+}
+"""The view -> what it makes of a page of entries."""
+
+PAGE = 500
+"""Entries in a page: few enough that they stay in the processor's cache until they are rows."""
+
+FIRST_PAUSE_SECONDS = 0.1  # after a database error; doubled until the longest
+LONGEST_PAUSE_SECONDS = 10.0
+Progress = Callable[[int, int], None]
+"""Told after every page: the position reached, and the one to reach."""
+
+
+class Mark(NamedTuple):
+    """Where the views stand: the bookmark's row."""
+
+    shape: str
+    build: str
+    position: int
+    recorded_at: str
+    leaf_hash: str
+
+
+class Lag(NamedTuple):
+    """How far the views are behind the journal."""
+
+    entries: int
+    seconds: float  # between the last entry read and the last one recorded
+
+
+class _Waiting(NamedTuple):
+    position: int
+    future: "asyncio.Future[None]"
+    loop: asyncio.AbstractEventLoop
+
+
+class Views:
+    """The read tables of one ledger, and the loop that keeps them up to its journal."""
+
+    def __init__(self, opened: store.Store, engine: Engine) -> None:
+        self.store = opened
+        self.engine = engine
+        self._memory = Memory()
+        self._mark = Mark("", "", 0, "", "")
+        self._advancing = threading.RLock()
+        self._waiting: list[_Waiting] = []
+        self._changed = threading.Lock()
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._wakeup: store.Wakeup | None = None
+
+    @property
+    def position(self) -> int:
+        """How far the views have read, as far as this process knows."""
+        return self._mark.position
+
+    def lag(self) -> Lag:
+        """How far behind the journal the views are now."""
+        with self.store.reading() as connection:
+            last = store.last_position(connection)
+            behind = max(0, last - self.position)
+            if not behind or not self._mark.recorded_at:
+                return Lag(behind, 0.0)
+            (entry,) = journal.entries_after(connection, last - 1, 1)
+        recorded = instant(entry.event.recorded_at) if entry.event.recorded_at else None
+        if recorded is None:
+            return Lag(behind, 0.0)
+        return Lag(behind, (recorded - instant(self._mark.recorded_at)).total_seconds())
+
+    # -- reading on ----------------------------------------------------------------------------
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        """Have tables of the present shape that continue this journal; build them where not."""
+        with self._advancing:
+            with databases.reading(self.engine) as connection:
+                mark = stored_mark(connection)
+            if self._usable(mark):
+                self._settle(mark)
+            else:
+                self._build(None, progress, anyway=False)
+
+    def catch_up(self, until: int | None = None, progress: Progress | None = None) -> int:
+        """Read on to a position, or to the end; the position reached."""
+        with self._advancing:
+            if not self._mark.shape:
+                self.prepare(progress)
+            last = self._last() if until is None else until
+            while self._advance(until):
+                if progress is not None:
+                    progress(self.position, last)
+        return self.position
+
+    def rebuild(self, until: int | None = None, progress: Progress | None = None) -> int:
+        """Build every view anew from the journal; the position reached.
+
+        It is one transaction: readers see the old views until the new ones are complete, and a
+        crash leaves the old ones.
+        """
+        with self._advancing:
+            self._build(until, progress, anyway=True)
+        return self.position
+
+    def _advance(self, until: int | None) -> bool:
+        """Take in the next page; False where nothing was left behind it."""
+        rows = self._read(self._mark.position, until)
+        if not rows:
+            return False
+        more = len(rows) == PAGE
+        with self._remembering(), databases.writing(self.engine) as connection:
+            row = connection.execute(_MARK).first()
+            if row is None or row.shape != schema.SHAPE:
+                raise OtherShape
+            mark = Mark(*row)
+            if mark == self._mark:
+                mark = self._take_in(connection, rows, mark)
+                connection.execute(_MOVE, mark._asdict())
+            else:  # another process went on, or rebuilt
+                self._memory.forget()
+                more = True
+        self._settle(mark)
+        return more
+
+    def _build(self, until: int | None, progress: Progress | None, *, anyway: bool) -> None:
+        self._memory.forget()
+        last = self._last() if until is None else min(until, self._last())
+        with (
+            _collecting_nothing(),
+            self._remembering(),
+            databases.writing(self.engine) as connection,
+        ):
+            stored = stored_mark(connection)
+            if not anyway and self._usable(stored):  # another process was quicker
+                self._settle(stored)
+                return
+            schema.clear(connection)
+            mark = Mark(schema.SHAPE, new_id(), 0, "", "")
+            while rows := self._read(mark.position, last):
+                mark = self._take_in(connection, rows, mark)
+                if progress is not None:
+                    progress(mark.position, last)
+            schema.create_indexes(connection)
+            connection.execute(insert(bookmark).values(id=1, **mark._asdict()))
+            schema.put_in_place(connection)
+        schema.drop_old(self.engine)
+        self._settle(mark)
+
+    def _take_in(self, connection: Connection, rows: list[store.Row], mark: Mark) -> Mark:
+        """Tell every projection a page; the mark behind it."""
+        entries = list(map(journal.to_entry, rows))
+        page = Page(connection, entries, self._memory, mark.recorded_at)
+        for project in PROJECTIONS.values():
+            project(page)
+        page.write()
+        said = (entry.event.recorded_at for entry in reversed(entries))
+        return mark._replace(
+            position=entries[-1].position,
+            recorded_at=next(filter(None, said), mark.recorded_at),
+            leaf_hash=rows[-1].leaf_hash.hex(),
+        )
+
+    def _settle(self, mark: Mark) -> None:
+        """Know the new mark, and answer those who waited for it."""
+        with self._changed:
+            self._mark = mark
+            due = [one for one in self._waiting if one.position <= mark.position]
+            self._waiting = [one for one in self._waiting if one.position > mark.position]
+        for waiting in due:
+            if not waiting.loop.is_closed():
+                waiting.loop.call_soon_threadsafe(_resolve, waiting.future)
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    async def wait_for(self, position: int, seconds: float) -> bool:
+        """Whether the views have read a position within so many seconds.
+
+        Where no thread of this process reads on, it is read on here once.
+        """
+        if position <= self.position:
+            return True
+        if self._thread is None:
+            await asyncio.to_thread(self.catch_up)
+            return position <= self.position
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(position, loop.create_future(), loop)
+        with self._changed:
+            if position <= self.position:
+                return True
+            self._waiting.append(waiting)
+        try:
+            await asyncio.wait_for(waiting.future, seconds)
+        except TimeoutError:
+            return False
+        finally:
+            with self._changed:
+                self._waiting = [one for one in self._waiting if one is not waiting]
+        return True
+
+    # -- the thread ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Read on whenever something is committed, in a thread, until `close`."""
+        self.prepare()
+        self._thread = threading.Thread(target=self._run, name="views", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread after the page under way."""
+        self._ending.set()
+        wakeup = self._wakeup
+        if wakeup is not None:
+            wakeup.close()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._ending.is_set():
+            try:
+                self._wakeup = wakeup = self.store.wakeup()
+                try:
+                    while not self._ending.is_set():
+                        self.catch_up()
+                        pause = FIRST_PAUSE_SECONDS
+                        if not wakeup.wait():
+                            return  # the store was closed, or these views are
+                finally:
+                    wakeup.close()
+            except DBAPIError as error:
+                log.warning(
+                    "views stand at %s, again in %s s: %s", self.position, pause, error.orig
+                )
+                self._ending.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            except BaseException:
+                log.exception("views stand still at %s", self.position)
+                raise
+
+    # -- the stores ----------------------------------------------------------------------------
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """What was remembered in a transaction that comes to nothing is forgotten."""
+        try:
+            yield
+        except BaseException:
+            self._memory.forget()
+            raise
+
+    def _read(self, after: int, until: int | None) -> list[store.Row]:
+        with self.store.reading() as connection:
+            return store.read(connection, after, PAGE, until)
+
+    def _last(self) -> int:
+        with self.store.reading() as connection:
+            return store.last_position(connection)
+
+    def _usable(self, mark: Mark | None) -> TypeGuard[Mark]:
+        """Whether the views have our shape, and what they read last still stands in the journal."""
+        if mark is None or mark.shape != schema.SHAPE:
+            return False
+        if not mark.position:
+            return True
+        with self.store.reading() as connection:
+            rows = store.read_positions(connection, [mark.position])
+        return bool(rows) and rows[0].leaf_hash.hex() == mark.leaf_hash
+
+
+class OtherShape(Exception):
+    """Another version of the program has rebuilt the views in its own shape meanwhile."""
+
+
+def stored_mark(connection: Connection) -> Mark | None:
+    """Where the views stand, as this transaction sees it; None where there are none."""
+    if not schema.has_bookmark(connection):
+        return None
+    row = connection.execute(_MARK).first()
+    return None if row is None else Mark(*row)
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():  # it may have waited long enough
+        future.set_result(None)
+
+
+@contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """No garbage collection: pages make no cycles, and the search for them takes its time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+_MARK = select(
+    bookmark.c.shape,
+    bookmark.c.build,
+    bookmark.c.position,
+    bookmark.c.recorded_at,
+    bookmark.c.leaf_hash,
+)
+_MOVE = update(bookmark).values({name: bindparam(name) for name in Mark._fields})

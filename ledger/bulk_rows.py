@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, Table, Text
@@ -11,6 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 COPY_FROM_ROWS = 5
 """From so many rows on, COPY is quicker than INSERT."""
+
+ROWS_A_STATEMENT = (256, 64, 16, 4, 1)
+"""On SQLite: few sizes, so that the driver's cache of 128 prepared statements holds them all."""
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -20,11 +24,11 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
     driver: Any = connection.connection.driver_connection
     with driver_errors(connection):
         if connection.dialect.name == "sqlite":
-            driver.executemany(_insert(table, "?"), rows)
+            _insert_sqlite(driver, table, rows)
             return
         with driver.cursor() as cursor:
             if len(rows) < COPY_FROM_ROWS:
-                cursor.executemany(_insert(table, "%s"), rows)
+                cursor.executemany(_insert(table, "%s", 1), rows)
                 return
             with cursor.copy(_copy(table)) as copy:
                 copy.write(_COPY_BEGIN + _packed(table, rows) + _COPY_END)
@@ -47,11 +51,26 @@ def driver_errors(connection: Connection) -> Iterator[None]:
         raise wrapped from error
 
 
+def _insert_sqlite(driver: Any, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Some statements of many rows each, not a statement a row.
+
+    Python's driver lets go of the interpreter for every step of a statement, and gets it back from
+    a busy event loop milliseconds later: a step a row would cost more than the rows.
+    """
+    start = 0
+    for size in ROWS_A_STATEMENT:
+        while len(rows) - start >= size:
+            part = rows[start : start + size]
+            driver.execute(_insert(table, "?", size), tuple(chain.from_iterable(part)))
+            start += size
+
+
 @cache
-def _insert(table: Table, place: str) -> str:
+def _insert(table: Table, place: str, rows: int) -> str:
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
     places = ", ".join([place] * len(table.columns))
-    return f'INSERT INTO "{table.name}" ({columns}) VALUES ({places})'  # noqa: S608  (names are ours)
+    values = ", ".join([f"({places})"] * rows)
+    return f'INSERT INTO "{table.name}" ({columns}) VALUES {values}'  # noqa: S608  (names are ours)
 
 
 @cache

@@ -424,6 +424,8 @@ class Desk:
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._waiting_max = waiting_max
         self._closing = False
+        self.finished: Callable[[int, float], None] = lambda jobs, seconds: None
+        """Told after each batch: how many jobs, and the seconds until they were durable."""
         self._thread = threading.Thread(target=self._run, name="committer")
         self._thread.start()
 
@@ -480,11 +482,13 @@ class Desk:
 
     def _finish(self, batch: list[_Waiting]) -> None:
         answers: Sequence[Answer | BaseException]
+        started = monotonic()
         try:
             answers = self._committer.commit([waiting.job for waiting in batch])
         except BaseException as error:  # the thread must live to answer the next batch
             log.exception("batch failed")
             answers = [error] * len(batch)
+        self.finished(len(batch), monotonic() - started)
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Answer | BaseException]]] = {}
         for waiting, answer in zip(batch, answers, strict=True):
             if waiting.loop is None:

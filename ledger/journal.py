@@ -1,10 +1,10 @@
 """The journal: facts <-> bytes, streams, entries, and the indexes that are derived from them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 
 from ledger import store
 from ledger.events import EVENT_TYPES, Entry, Event, PostedContent, RecordEvent, decode
@@ -12,9 +12,6 @@ from ledger.units import id_bytes
 
 PAGE = 5_000
 """Entries read at a time where many are read."""
-
-CHUNK = 500
-"""Keys in one look-up, well below the engines' limits on parameters."""
 
 
 class Foreign(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,35 +78,28 @@ def all_entries(
 def streams(connection: Connection, names: Iterable[str]) -> dict[str, list[Entry]]:
     """The whole past of some streams; a stream without a past is left out."""
     found: dict[str, list[Entry]] = {}
-    for chunk in _chunks(sorted(names)):
-        for row in store.read_streams(connection, chunk):
-            found.setdefault(row[1], []).append(to_entry(row))
+    for row in store.read_streams(connection, list(names)):
+        found.setdefault(row[1], []).append(to_entry(row))
     return found
 
 
 def record(connection: Connection, record_id: str) -> list[Entry]:
     """Every entry about one service record, oldest first."""
-    positions = [
-        row.position
-        for row in connection.execute(_RECORD_POSITIONS, {"record_id": id_bytes(record_id)})
-    ]
-    return [to_entry(row) for row in store.read_positions(connection, positions)]
+    return [to_entry(row) for row in store.read_record(connection, id_bytes(record_id))]
 
 
 def records_under(
     connection: Connection, receipts: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
     """The record that stands under each (organisation, receipt); unknown ones are left out."""
-    by_organisation: dict[str, set[str]] = {}
+    by_organisation: dict[str, list[str]] = {}
     for organisation, receipt in receipts:
-        by_organisation.setdefault(organisation, set()).add(receipt)
-    found: dict[tuple[str, str], str] = {}
-    for organisation, numbers in by_organisation.items():
-        for chunk in _chunks(sorted(numbers)):
-            rows = connection.execute(_STANDING, {"organisation": organisation, "receipts": chunk})
-            for receipt, record_id in rows:
-                found[organisation, receipt] = str(UUID(bytes=bytes(record_id)))
-    return found
+        by_organisation.setdefault(organisation, []).append(receipt)
+    return {
+        (organisation, receipt): str(UUID(bytes=record_id))
+        for organisation, numbers in by_organisation.items()
+        for receipt, record_id in store.read_receipts(connection, organisation, numbers)
+    }
 
 
 def position_at(connection: Connection, recorded_until: str) -> int:
@@ -126,19 +116,3 @@ def position_at(connection: Connection, recorded_until: str) -> int:
         else:
             high = middle - 1
     return low
-
-
-def _chunks(keys: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(keys), CHUNK):
-        yield list(keys[start : start + CHUNK])
-
-
-_STANDING = select(store.receipts.c.receipt, store.receipts.c.record_id).where(
-    store.receipts.c.organisation == bindparam("organisation"),
-    store.receipts.c.receipt.in_(bindparam("receipts", expanding=True)),
-)
-_RECORD_POSITIONS = (
-    select(store.record_entries.c.position)
-    .where(store.record_entries.c.record_id == bindparam("record_id"))
-    .order_by(store.record_entries.c.position)
-)

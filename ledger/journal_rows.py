@@ -158,9 +158,8 @@ _POSITIONS = {
     "postgresql": _SELECT + "WHERE position = ANY(%s) ORDER BY position",
 }
 _RECORD = {
-    engine: _SELECT + "position IN (SELECT position FROM record_entries WHERE record_id = "
-    f"{place}) ORDER BY position"
-    for engine, place in (("sqlite", "?"), ("postgresql", "%s"))
+    "sqlite": _SELECT + "NATURAL JOIN record_entries WHERE record_id = ? ORDER BY position",
+    "postgresql": _SELECT + "NATURAL JOIN record_entries WHERE record_id = %s ORDER BY position",
 }
 _RECEIPTS = {
     "sqlite": "SELECT receipt, record_id FROM receipts"
@@ -174,7 +173,7 @@ _ANSWERS = {
     "postgresql": "SELECT key, fingerprint, status, body FROM answers"
     " WHERE scope = %s AND key = ANY(%s)",
 }
-_NEWEST = dict.fromkeys(_PAGE, "WHERE position = (SELECT max(position) FROM entries)")
+_NEWEST = dict.fromkeys(_PAGE, _SELECT + "WHERE position = (SELECT max(position) FROM entries)")
 _row = partial(tuple.__new__, Row)  # a third of the time of Row._make
 
 

@@ -40,7 +40,10 @@ from ledger.journal_rows import (
     last,
     last_position,
     read,
+    read_answers,
     read_positions,
+    read_receipts,
+    read_record,
     read_streams,
 )
 from ledger.journal_schema import (
@@ -85,7 +88,10 @@ __all__ = [
     "open_engine",
     "parse_entry",
     "read",
+    "read_answers",
     "read_positions",
+    "read_receipts",
+    "read_record",
     "read_streams",
     "receipts",
     "record_entries",

@@ -126,6 +126,8 @@ Day = Annotated[
 
 
 def _each_once(roles: tuple[MemberRole, ...]) -> tuple[MemberRole, ...]:
+    if not roles:
+        raise PydanticCustomError("wrong_value", "wrong_value", {"expected": "≥ 1"})
     if len(set(roles)) != len(roles):
         raise PydanticCustomError("given_twice", "given_twice")
     return roles
@@ -133,7 +135,7 @@ def _each_once(roles: tuple[MemberRole, ...]) -> tuple[MemberRole, ...]:
 
 Roles = Annotated[
     tuple[MemberRole, ...],
-    Field(min_length=1, strict=False, json_schema_extra={"uniqueItems": True}),
+    Field(strict=False, json_schema_extra={"minItems": 1, "uniqueItems": True}),
     AfterValidator(_each_once),
 ]
 

@@ -3,7 +3,7 @@
 import ast
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ("ledger", "projections", "api", "scripts")
 SOURCES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_bytes()) for path in SOURCES}
+API_TESTS = sorted((ROOT / "tests" / "api").glob("test_*.py"))
 
 HOMES = {
     *FLOORS,
@@ -111,6 +112,11 @@ def test_every_route_is_documented() -> None:
         (method.upper(), path) for path, verbs in document()["paths"].items() for method in verbs
     }
     assert {(route.method, route.path) for route in ROUTES} == described
+
+
+def test_every_route_is_called_by_name_in_a_test() -> None:
+    called = {route for path in API_TESTS for route in _routes_called(ast.parse(path.read_bytes()))}
+    assert {f"{route.method} {route.path}" for route in ROUTES} - called == set()
 
 
 def test_every_verb_is_in_the_readme() -> None:
@@ -214,6 +220,53 @@ def _refusals_raised(tree: ast.Module) -> Iterator[tuple[str, set[str] | None]]:
             ):
                 names = [keyword.arg for keyword in given]
                 yield code, None if None in names else {name for name in names if name}
+
+
+def _routes_called(tree: ast.Module) -> Iterator[str]:
+    """What `caller.get("/a")`, `caller.ask("GET", f"/a/{b}")` or a pair of such words names."""
+    constants = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="get" | "post" as verb), args=[path, *_]):
+                yield from _route(verb.upper(), _text(path, constants))
+            case (
+                ast.Call(args=[ast.Constant(value=str(method)), path, *_])
+                | ast.Tuple(elts=[ast.Constant(value=str(method)), path, *_])
+            ):
+                yield from _route(method, _text(path, constants))
+
+
+def _route(method: str, path: str) -> Iterator[str]:
+    """The route that a request goes to: of those that fit, the one with fewest named places."""
+    fitting = [
+        route
+        for route in ROUTES
+        if route.method == method
+        and re.fullmatch(re.sub(r"{\w+}", "[^/]+", route.path), path.partition("?")[0])
+    ]
+    for route in sorted(fitting, key=lambda route: len(route.path_names))[:1]:
+        yield f"{route.method} {route.path}"
+
+
+def _text(node: ast.expr, constants: Mapping[str, ast.expr]) -> str:
+    """The string that an expression stands for; what is put in at run time reads as one letter."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(_text(part, constants) for part in parts)
+        case ast.FormattedValue(value=inner):
+            return _text(inner, constants)
+        case ast.Name(id=name) if name in constants:
+            return _text(constants[name], constants)
+        case _:
+            return "x"
 
 
 def _places(text: str) -> set[str]:

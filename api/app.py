@@ -1,7 +1,10 @@
 """The application: every route in one table, before one open house."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -44,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
 )
 
 DOOR = web.AppKey("door", Door)
+DRAIN_SECONDS = 30.0  # that answers under way may take once the server is told to end
 
 
 def document(routes: Sequence[Route] = ROUTES) -> dict[str, Any]:
@@ -86,9 +90,49 @@ def make_app(
     return app
 
 
+async def serve(
+    app: web.Application, settings: "Settings", announce: Callable[[str], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT, then take nothing new and answer what is under way.
+
+    `announce` is told the address once it answers. The stores are the caller's to close, after.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        host, port = runner.addresses[0][:2]
+        spare_the_collector()
+        announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signal in (SIGTERM, SIGINT):
+            loop.add_signal_handler(signal, ended.set)
+        await ended.wait()
+    finally:
+        await runner.cleanup()
+
+
+def spare_the_collector() -> None:
+    """Let the garbage collector pass over what stands at the start, and look less often.
+
+    Requests leave no rings behind to speak of; measured at 64 connections, walking a hundred
+    thousand lasting objects again and again cost a fifth of the rate and four times the p99.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+
+
 async def _doors_life(app: web.Application) -> AsyncIterator[None]:
+    door = app[DOOR]
+    ledger, views, metrics = door.ledger, door.views, door.metrics
+    ledger.desk.finished = metrics.committed
+    metrics.gauge("waiting_jobs", "Jobs that wait at the desk.", lambda: ledger.desk.depth)
+    metrics.gauge("views_position", "How far the views have read.", lambda: views.position)
+    metrics.gauge("views_lag_entries", "Entries not yet in the views.", lambda: views.lag().entries)
     yield
-    app[DOOR].close()
+    door.close()
 
 
 def _other_methods(there: Sequence[Route]) -> Route:

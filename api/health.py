@@ -47,7 +47,8 @@ async def metrics(call: Call) -> web.Response:
     """The counters, for this machine alone unless the settings open them."""
     if not (call.door.metrics_open or _is_from_here(call.request)):
         raise Refused("forbidden")
-    return web.Response(body=call.door.metrics.text(), headers=call.headers(CONTENT_TYPE))
+    text = await call.in_thread(call.door.metrics.text)
+    return web.Response(body=text, headers=call.headers(CONTENT_TYPE))
 
 
 def _last_position(journal: store.Store) -> int:

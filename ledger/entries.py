@@ -65,7 +65,7 @@ def leaf_hash(entry: bytes) -> bytes:
 def parse_entry(entry: bytes) -> Row:
     """The row that the entry was composed from, with the leaf hash it must have; or NotAnEntry."""
     try:
-        read = _READ.decode(entry)
+        read = _READ.decode(str(entry, "utf-8"))
         data = bytes(read.data)
         if read.type not in EVENT_TYPES:
             data = base64.b64decode(orjson.loads(data), validate=True)

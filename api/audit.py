@@ -115,7 +115,7 @@ async def events(call: Call) -> web.Response:
         organisation=call.key.organisation,
     )
     positions = [entry["position"] for entry in page.items]
-    found = await call.in_thread(_read_events, call.ledger.store, positions)
+    found = await call.in_thread(read_events, call.ledger.store, positions)
     if query.format == "json":
         return page_of(call, found, page.next, position)
     headers = call.headers(NDJSON, position) | link_to_next(call, page.next)
@@ -131,7 +131,7 @@ async def event(call: Call) -> web.Response:
     )
     if not page.items:
         raise Refused("not_found")
-    (found,) = await call.in_thread(_read_events, call.ledger.store, [position])
+    (found,) = await call.in_thread(read_events, call.ledger.store, [position])
     return call.answer(found, position=read_to)
 
 
@@ -150,7 +150,7 @@ def _trial_balance(connection: Connection, position: int | None, as_of: Instant 
     return journal_lines.trial_balance(connection, position)
 
 
-def _read_events(journal: store.Store, positions: Sequence[int]) -> list[Fields]:
+def read_events(journal: store.Store, positions: Sequence[int]) -> list[Fields]:
     with journal.reading() as connection:
         return [_event(row) for row in store.read_positions(connection, positions)]
 

@@ -221,7 +221,7 @@ def _subtree(code: str) -> Any:
 
 
 def _item(row: Any) -> Item:
-    found = {"id": row.record_id, **row._mapping}
+    found = {"id": row.record_id, **{str(name): value for name, value in row._mapping.items()}}
     found["position"] = found["changed_position"]
     cited = orjson.loads(found["cites"] or "{}")
     found |= {name: cited.get(name) for name in CITED}

@@ -19,6 +19,9 @@ from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
 from ledger import journal, store
 
+CHUNK = 500
+"""Keys in one look-up, well below the engines' limits on parameters."""
+
 Fault = Literal[
     "position_missing",  # the entry at this position is not there
     "leaf",  # the row is not the one that was hashed when it was written
@@ -219,9 +222,9 @@ def _held(
     table = store.record_entries.c
     positions = [position for _, position in places]
     records = sorted({record for record, _ in places})
-    for start in range(0, len(records), journal.CHUNK):
+    for start in range(0, len(records), CHUNK):
         query = select(table.record_id, table.position).where(
-            table.record_id.in_(records[start : start + journal.CHUNK]),
+            table.record_id.in_(records[start : start + CHUNK]),
             table.position.between(min(positions), max(positions)),
         )
         for record, position in connection.execute(query):
@@ -235,7 +238,7 @@ def _surplus_position(connection: Connection, table: Table) -> int:
     """
     found: list[int] = []
     keys = list(table.primary_key.columns)
-    page = select(table).order_by(*keys).limit(journal.CHUNK)
+    page = select(table).order_by(*keys).limit(CHUNK)
     query = page
     while rows := connection.execute(query).all():
         for row in rows:

@@ -39,7 +39,7 @@ def _own(error: Stopped) -> Complaint:
 
 def _no(no: Any) -> Complaint:
     """A no of `ledger.refusals`, worded as HTTP words it: each field's sentence, if it has any."""
-    from api.problems import code_of, problem
+    from api.problems import code_of, problem, status_of
 
     lines: list[str] = []
     for language in languages():
@@ -51,7 +51,7 @@ def _no(no: Any) -> Complaint:
         name: told[name] for name in ("code", "title", "detail", "errors") if name in told
     }
     codes = {code_of(no), *(each["code"] for each in told.get("errors", ()))} - {"invalid"}
-    by_rule = isinstance(no, Refused) or codes <= REFUSED_AT_THE_DOOR
+    by_rule = codes <= REFUSED_AT_THE_DOOR or status_of(no) in (403, 404, 409)
     return Complaint("\n".join(lines), value, Exit.REFUSED if by_rule else Exit.USAGE)
 
 

@@ -122,6 +122,16 @@ def opened_views(given: "Settings | None" = None) -> Iterator["Views"]:
             engine.dispose()
 
 
+def read_file(path: Path) -> bytes:
+    """A file that was named on the command line."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise Stopped("no_such_file", Exit.USAGE, name="FILE", path=path) from None
+    except OSError as error:
+        raise Stopped("unreadable_file", Exit.USAGE, path=path, reason=error.strerror) from None
+
+
 def _not_made(given: "Settings") -> Stopped:
     return Stopped("not_made", Exit.UNAVAILABLE, where=place(given))
 

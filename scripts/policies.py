@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.door import Day, ask, checked, now, opened, opened_journal, stamp
+from scripts.door import Day, ask, checked, now, opened, opened_journal, read_file, stamp
 from scripts.printing import Exit, Stopped, Told, fields, table, verb
 from scripts.sayings import explained
 
@@ -88,14 +88,12 @@ def read_changes(path: Path) -> dict[str, Any]:
     """The object in a file: TOML where its name ends so, else JSON."""
     import orjson
 
+    text = read_file(path)
     try:
-        text = path.read_bytes()
         if path.suffix.lower() == ".toml":
             return {name: _json(value) for name, value in tomllib.loads(text.decode()).items()}
         changes = orjson.loads(text)
-    except FileNotFoundError:
-        raise Stopped("no_such_file", Exit.USAGE, name="FILE", path=path) from None
-    except (OSError, ValueError) as broken:
+    except ValueError as broken:
         reason = str(broken)
         raise Stopped("unreadable_changes", Exit.USAGE, path=path, reason=reason) from None
     if not isinstance(changes, dict):

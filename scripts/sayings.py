@@ -28,6 +28,10 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "bad_key": ("密钥参数有误：{reason}", "The key cannot be made: {reason}"),
     "bad_line": ("第 {line} 行：{detail}", "line {line}: {detail}"),
     "bad_line_field": ("第 {line} 行 {pointer}：{detail}", "line {line}, {pointer}: {detail}"),
+    "unreadable_file": (
+        "文件 {path} 无法读取：{reason}",
+        "The file {path} cannot be read: {reason}",
+    ),
     "unreadable_changes": (
         "{path} 不是可读取的 JSON 或 TOML：{reason}",
         "{path} is neither JSON nor TOML that can be read: {reason}",
@@ -70,6 +74,10 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "数据库结构不是最新：{reason}。请运行 timebank db upgrade。",
         "The database's schema is another: {reason}. Run: timebank db upgrade",
     ),
+    "views_rebuilt": (
+        "视图正在被重建，请稍后再试。",
+        "The views are being rebuilt meanwhile; try again.",
+    ),
     "address_taken": (
         "地址 {address} 不能使用：{reason}。可用 --port 另选端口。",
         "The address {address} cannot be used: {reason}. Choose another port with --port.",
@@ -99,6 +107,7 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "verifying": ("正在核验", "Verifying"),
     "replaying": ("正在重放", "Replaying"),
     "rebuilding": ("正在重建视图", "Rebuilding the views"),
+    "more_lines": ("另有 {count} 行被拒绝。", "{count} more lines were refused."),
     "unread_setting": (
         "环境变量 {name} 不是任何设置",
         "The environment's {name} is no setting",

@@ -29,12 +29,12 @@ class Wakeup:
         self._followers = followers
         self._waiting = threading.Lock()
         self._closed = False
-        self._heard, self._told = socket.socketpair()
-        self._heard.setblocking(False)
-        self._told.setblocking(False)
         self._elsewhere: _Elsewhere = (
             _DataVersion(engine) if engine.dialect.name == "sqlite" else _Channel(engine, channel)
         )
+        self._heard, self._told = socket.socketpair()
+        self._heard.setblocking(False)
+        self._told.setblocking(False)
         followers.add(self)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -47,14 +47,14 @@ class Wakeup:
             while not self._closed:
                 told = self._drain()
                 if self._elsewhere.changed() or told:  # both, so that neither is said twice
-                    return True
+                    return not self._closed
                 left = self._elsewhere.pause_seconds
                 if until is not None:
                     left = min(left, until - monotonic())
                     if left <= 0:
                         return False
-                heard = self._pause(left)
-                if self._elsewhere.look_anyway and not heard and left == LISTEN_SECONDS:
+                silent = not self._pause(left)
+                if silent and self._elsewhere.look_anyway and left == self._elsewhere.pause_seconds:
                     return True
         return False
 
@@ -150,7 +150,8 @@ class _Channel:
             while self._driver.pgconn.notifies():
                 heard = True
         except psycopg.OperationalError:
-            self.close()
+            self.close()  # what was said meanwhile is lost: look, and listen anew at the next wait
+            heard = True
         return heard
 
     def sockets(self) -> list[int]:
@@ -166,6 +167,10 @@ class _Channel:
         self._driver = connection.connection.driver_connection
         connection.detach()
         self._driver.autocommit = True
-        with driver_errors(connection):
-            self._driver.execute(f'LISTEN "{self._channel}"')
+        try:
+            with driver_errors(connection):
+                self._driver.execute(f'LISTEN "{self._channel}"')
+        except DBAPIError:
+            connection.close()
+            raise
         self._connection = connection

@@ -55,12 +55,21 @@ class Told:
     exit_code: Exit = Exit.OK
 
 
-def verb(*params: Callable[..., Any]) -> Callable[[Callable[..., Told]], click.Command]:
-    """Make a verb of a function that answers `Told`; every verb takes `--json`."""
+def verb(
+    *params: Callable[..., Any],
+) -> Callable[[Callable[..., Told | None]], click.Command]:
+    """Make a verb of a function that answers `Told`; every verb takes `--json`.
 
-    def make(function: Callable[..., Told]) -> click.Command:
+    A verb that goes on after its answer takes `as_json`, prints by itself, and answers None.
+    """
+
+    def make(function: Callable[..., Told | None]) -> click.Command:
+        by_itself = "as_json" in function.__annotations__
+
         def run(as_json: bool, **given: Any) -> int:
-            told = function(**given)
+            told = function(as_json=as_json, **given) if by_itself else function(**given)
+            if told is None:
+                return Exit.OK
             print_told(told, as_json=as_json)
             return told.exit_code
 
@@ -112,6 +121,7 @@ def print_lines(lines: Iterable["RenderableType"]) -> None:
         for line in lines:
             console.print(line)
     out.writelines(f"{line.rstrip()}\n" for line in drawn.get().splitlines())
+    out.flush()
 
 
 def fields(value: Mapping[str, Any]) -> "RenderableType":

@@ -272,7 +272,6 @@ class ServiceRecord(RecordFields):
     project_id: Uuid | None
     programme_id: Uuid | None
     redemption_id: Uuid | None
-    rate_bps: int | None
     duty_minutes: Annotated[int | None, Field(description="Minutes counted on duty.")]
 
 

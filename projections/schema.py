@@ -23,6 +23,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import (
     CreateIndex,
     CreateSchema,
@@ -35,6 +36,9 @@ from ledger.databases import create_schema, schema_name, writing
 
 SCHEMA_VERSION = 1
 """To be raised when a projection says something else in the same tables."""
+
+READERS_SECONDS = 1
+"""How long a rebuild waits for the last readers of the tables that it has replaced."""
 
 metadata = MetaData()
 _Text = Text().with_variant(Text(collation="C"), "postgresql")
@@ -272,8 +276,10 @@ def clear(connection: Connection) -> None:
         found.reflect(connection)  # whatever tables stand there, of this shape or an older one
         found.drop_all(connection)
     else:
-        following = f"{schema_name(connection.engine)}_next"
-        connection.execute(DropSchema(following, cascade=True, if_exists=True))
+        name = schema_name(connection.engine)
+        following = f"{name}_next"
+        for left in (f"{name}_old", following):  # by a rebuild that was not its own to clear
+            connection.execute(DropSchema(left, cascade=True, if_exists=True))
         connection.execute(CreateSchema(following))
         connection.exec_driver_sql(f'SET LOCAL search_path = "{following}"')
     for table in metadata.sorted_tables:
@@ -296,19 +302,26 @@ def put_in_place(connection: Connection) -> None:
         return
     name = schema_name(connection.engine)
     connection.exec_driver_sql("ANALYZE")
-    connection.execute(DropSchema(f"{name}_old", cascade=True, if_exists=True))
     create_schema(connection)
     connection.exec_driver_sql(f'ALTER SCHEMA "{name}" RENAME TO "{name}_old"')
     connection.exec_driver_sql(f'ALTER SCHEMA "{name}_next" RENAME TO "{name}"')
 
 
-def drop_old(engine: Engine) -> None:
-    """Give up the tables that `put_in_place` replaced, when their last reader is done."""
-    if engine.dialect.name != "sqlite":
+def drop_old(engine: Engine) -> bool:
+    """Give up the tables that `put_in_place` replaced; False while somebody still reads there.
+
+    What is left then, the next rebuild clears away.
+    """
+    if engine.dialect.name == "sqlite":
+        return True
+    try:
         with writing(engine) as connection:
-            connection.execute(
-                DropSchema(f"{schema_name(engine)}_old", cascade=True, if_exists=True)
-            )
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{READERS_SECONDS}s'")
+            old = f"{schema_name(engine)}_old"
+            connection.execute(DropSchema(old, cascade=True, if_exists=True))
+    except OperationalError:
+        return False
+    return True
 
 
 def has_bookmark(connection: Connection) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, literal, select, text
 
+from ledger.events import Event, OrganisationAdded, OrganisationResumed, OrganisationSuspended
 from ledger.units import recorded_text
 from projections.listing import Item, Listed, listed, only_filter
 from projections.page import Page
@@ -28,7 +29,7 @@ def project(page: Page) -> None:
                 event.correlation_id,
                 None if member_id is None else numbers[member_id].id,
                 getattr(event, "record_id", None),
-                getattr(event, "organisation", None),
+                getattr(event, "organisation", None) or _own_code(event),
             )
         )
 
@@ -96,6 +97,14 @@ def member_number(member_id: str) -> ColumnElement[int]:
     """A member's short number; none, and so nothing found, where nobody has that id."""
     number = select(func.max(balances.c.id)).where(balances.c.member_id == member_id)
     return func.coalesce(number.scalar_subquery(), literal(-1))
+
+
+def _own_code(event: Event) -> str | None:
+    """The organisation that a fact about an organisation is about."""
+    match event:
+        case OrganisationAdded() | OrganisationSuspended() | OrganisationResumed():
+            return event.code
+    return None
 
 
 def _member_of(record_id: str) -> ColumnElement[int]:

@@ -46,6 +46,11 @@ PROJECTIONS: dict[str, Projection] = {
 PAGE = 500
 """Entries in a page: few enough that they stay in the processor's cache until they are rows."""
 
+MANY = 16
+"""After taking in so many entries at once there are many writers: more come in a moment."""
+
+REST_SECONDS = 0.01  # a transaction's fixed cost is that of twenty entries
+
 FIRST_PAUSE_SECONDS = 0.1  # after a database error; doubled until the longest
 LONGEST_PAUSE_SECONDS = 10.0
 Progress = Callable[[int, int], None]
@@ -87,6 +92,7 @@ class Views:
         self._waiting: list[_Waiting] = []
         self._changed = threading.Lock()
         self._ending = threading.Event()
+        self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self._wakeup: store.Wakeup | None = None
 
@@ -182,7 +188,8 @@ class Views:
             schema.create_indexes(connection)
             connection.execute(insert(bookmark).values(id=1, **mark._asdict()))
             schema.put_in_place(connection)
-        schema.drop_old(self.engine)
+        if not schema.drop_old(self.engine):
+            log.info("the views that were replaced are still being read; they go with the next")
         self._settle(mark)
 
     def _take_in(self, connection: Connection, rows: list[store.Row], mark: Mark) -> Mark:
@@ -227,6 +234,7 @@ class Views:
             if position <= self.position:
                 return True
             self._waiting.append(waiting)
+        self._hurry.set()
         try:
             await asyncio.wait_for(waiting.future, seconds)
         except TimeoutError:
@@ -247,6 +255,7 @@ class Views:
     def close(self) -> None:
         """End the thread after the page under way."""
         self._ending.set()
+        self._hurry.set()
         wakeup = self._wakeup
         if wakeup is not None:
             wakeup.close()
@@ -261,8 +270,11 @@ class Views:
                 self._wakeup = wakeup = self.store.wakeup()
                 try:
                     while not self._ending.is_set():
+                        before = self.position
                         self.catch_up()
                         pause = FIRST_PAUSE_SECONDS
+                        if self.position - before >= MANY:
+                            self._rest()
                         if not wakeup.wait():
                             return  # the store was closed, or these views are
                 finally:
@@ -276,6 +288,12 @@ class Views:
             except BaseException:
                 log.exception("views stand still at %s", self.position)
                 raise
+
+    def _rest(self) -> None:
+        """Let a few more commits come together, unless somebody waits to see the last."""
+        self._hurry.clear()
+        if not self._waiting:
+            self._hurry.wait(REST_SECONDS)
 
     # -- the stores ----------------------------------------------------------------------------
 

@@ -1,0 +1,177 @@
+"""Service records: as they stand after each fact, found by every filter, walked page by page."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from ledger.databases import reading
+from ledger.store import Store
+from projections import service_records
+from projections.views import Views
+from tests.projections.history import (
+    LI,
+    ZHANG,
+    facts_of,
+    field,
+    number,
+    submitted,
+    then_rejected,
+    then_verified,
+    verified,
+    write,
+)
+
+FIELD = field(ZHANG, LI)
+SUPERVISOR = number(50)
+
+
+@pytest.fixture
+def connection(store: Store, views: Views) -> Iterator[Connection]:
+    """The views after records of every kind, read in two pages."""
+    write(
+        store,
+        [
+            *FIELD,
+            verified(1, late=True, professional=True, supervisor_id=SUPERVISOR, capped=5),
+            submitted(2, LI, policy_version=2),
+            submitted(3, break_minutes=15),
+            verified(4, LI, served_on="2026-02-20", place="east", category="youth"),
+            then_rejected(3),
+        ],
+    )
+    views.catch_up()
+    write(
+        store,
+        [
+            then_verified(2, LI, minutes=30, policy_version=4),
+            submitted(5, organisation="org-b", place="west"),
+        ],
+    )
+    views.catch_up()
+    with reading(views.engine) as connection:
+        yield connection
+
+
+def found(connection: Connection, **filters: Any) -> list[str]:
+    return [row["receipt"] for row in service_records.listing(connection, **filters).items]
+
+
+def test_a_verified_record_says_what_was_posted_and_what_it_came_to(
+    connection: Connection, store: Store
+) -> None:
+    assert service_records.service_record(connection, number(1_001)) == {
+        "id": number(1_001),
+        "position": len(FIELD) + 1,
+        "recorded_at": facts_of(store)[len(FIELD)].event.recorded_at,
+        "organisation": "org-a",
+        "receipt": "R-1",
+        "member_id": ZHANG,
+        "status": "verified",
+        "activity": "陪伴就医",
+        "category": "elderly",
+        "place": "lake",
+        "responsible": "staff-7",
+        "started_at": "2026-02-28T01:00:00Z",
+        "ended_at": "2026-02-28T02:30:00Z",
+        "served_on": "2026-02-28",
+        "break_minutes": 0,
+        "capacity": "volunteer",
+        "evidence": "attested",
+        "professional": True,
+        "supervisor_id": SUPERVISOR,
+        "certification_id": None,
+        "order_id": None,
+        "project_id": None,
+        "programme_id": None,
+        "redemption_id": None,
+        "late": True,
+        "policy_version": 1,
+        "minutes": 90,
+        "overlap_minutes": 0,
+        "credits": 90,
+        "duty_minutes": 0,
+        "capped": 5,
+        "overflowed": 0,
+        "paid_from_hold": 0,
+        "points": 0,
+    }
+
+
+def test_the_figures_of_a_record_that_waits_or_was_rejected_are_none(
+    connection: Connection,
+) -> None:
+    for receipt, status in ((3, "rejected"), (5, "submitted")):
+        record = service_records.service_record(connection, number(1_000 + receipt))
+        assert record is not None
+        assert record["status"] == status
+        assert {record[name] for name in service_records.FIGURES} == {None}
+
+
+def test_a_record_that_waited_has_the_figures_of_its_verification(connection: Connection) -> None:
+    record = service_records.service_record(connection, number(1_002))
+    assert record is not None
+    assert record["status"] == "verified"
+    assert record["position"] == len(FIELD) + 6
+    assert (record["minutes"], record["credits"], record["policy_version"]) == (30, 30, 4)
+
+
+def test_a_record_rejected_on_the_page_of_its_posting_keeps_what_was_posted(
+    connection: Connection,
+) -> None:
+    record = service_records.service_record(connection, number(1_003))
+    assert record is not None
+    assert (record["position"], record["break_minutes"]) == (len(FIELD) + 5, 15)
+
+
+def test_what_nobody_posted_is_not_found(connection: Connection) -> None:
+    assert service_records.service_record(connection, number(77)) is None
+    assert found(connection, member_id=number(77)) == []
+    assert found(connection, unit="nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "receipts"),
+    [
+        ({}, "R-1 R-2 R-3 R-4 R-5"),
+        ({"member_id": LI}, "R-2 R-4"),
+        ({"organisation": "org-b"}, "R-5"),
+        ({"status": "verified"}, "R-1 R-2 R-4"),
+        ({"status": "submitted"}, "R-5"),
+        ({"status": "submitted", "organisation": "org-a"}, ""),
+        ({"status": "rejected", "organisation": "org-a"}, "R-3"),
+        ({"status": "rejected", "member_id": ZHANG}, "R-3"),
+        ({"served_from": date(2026, 2, 21)}, "R-1 R-2 R-3 R-5"),
+        ({"served_to": date(2026, 2, 21)}, "R-4"),
+        ({"served_from": date(2026, 2, 20), "served_to": date(2026, 2, 20)}, "R-4"),
+        ({"unit": "west"}, "R-1 R-2 R-3 R-5"),
+        ({"unit": "lake"}, "R-1 R-2 R-3"),
+        ({"unit": "east", "category": "youth"}, "R-4"),
+        ({"category": "elderly", "member_id": LI, "unit": "west"}, "R-2"),
+        ({"organisation": "org-a", "member_id": ZHANG, "served_from": date(2026, 2, 1)}, "R-1 R-3"),
+    ],
+)
+def test_every_filter_finds_its_own(
+    connection: Connection, filters: dict[str, Any], receipts: str
+) -> None:
+    assert found(connection, **filters) == receipts.split()
+
+
+def test_a_walk_meets_every_record_once_although_they_change_meanwhile(
+    store: Store, views: Views
+) -> None:
+    write(store, [*FIELD, *(submitted(n) for n in range(7))])
+    views.catch_up()
+    seen: list[str] = []
+    after: int | None = 0
+    while after is not None:
+        with reading(views.engine) as connection:
+            page = service_records.listing(connection, after, 2)
+        seen += [row["receipt"] for row in page.items]
+        after = page.next
+        if len(seen) == 4:
+            write(store, [then_verified(1), then_rejected(5), submitted(7)])
+            views.catch_up()
+    assert seen == [f"R-{n}" for n in range(8)]

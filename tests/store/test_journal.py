@@ -330,7 +330,10 @@ WRITER = """
 import sys
 from ledger.store import Store, append, last_position
 store = Store(sys.argv[1])
-for version in range(1, 101):
+with store.reading():
+    print("ready", flush=True)
+sys.stdin.readline()
+for version in range(1, 51):
     with store.writing() as connection:
         rows = [(f"{sys.argv[2]}:{n}", version, "t", b"") for n in range(int(sys.argv[3]))]
         append(connection, rows, last_position(connection))
@@ -342,13 +345,26 @@ def test_two_processes_write_at_once_and_positions_stay_dense(
     store: Store, database_url: str
 ) -> None:
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, database_url, name, many], cwd=ROOT)
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, database_url, name, many],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         for name, many in (("a", "1"), ("b", "7"))
     ]
-    assert [writer.wait() for writer in writers] == [0, 0]
+    assert [writer.stdout.readline() for writer in writers if writer.stdout] == ["ready\n"] * 2
+    for writer in writers:
+        assert writer.stdin
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate()
+    assert [writer.returncode for writer in writers] == [0, 0]
     found = stored(store)
-    assert [one.position for one in found] == list(range(1, 801))
-    assert len({(one.stream, one.version) for one in found}) == 800
+    assert [one.position for one in found] == list(range(1, 401))
+    assert len({(one.stream, one.version) for one in found}) == 400
 
 
 def test_threads_of_one_process_write_one_after_the_other(store: Store) -> None:

@@ -1,0 +1,397 @@
+"""The demo's past: some months of a district, lived through the real commands on its own clock.
+
+Everything that happens is decided by the seed and by today's date; ids and keys are fresh each
+time. Nothing is written past the desk: what a rule would refuse is refused here too.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from itertools import count
+from random import Random
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from api.asks import MemberAsk
+from api.contract import Fields
+from api.registration import Registration, register
+from ledger.commands import (
+    AddOrganisation,
+    AddUnit,
+    Command,
+    PostHours,
+    PublishPolicy,
+    RejectHours,
+    Stamp,
+    VerifyHours,
+)
+from ledger.desk import Answer, Done, Job, Outcome
+from ledger.events import Evidence, MemberRole
+from ledger.keys import Key, NewKey, create_key
+from ledger.opening import Ledger, open_ledger
+from ledger.settings import Settings
+from ledger.units import Refused, new_id
+from scripts import invented
+from scripts.invented import Activity, InventedOrganisation
+
+
+class Size(NamedTuple):
+    """How much of a district is made."""
+
+    streets: int
+    communities: int  # in each street
+    organisations: int
+    members: int
+    records: int  # about so many
+    days: int  # fewer than the back-fill window has
+
+
+SIZES = {
+    "small": Size(streets=2, communities=3, organisations=6, members=40, records=360, days=120),
+    "district": Size(
+        streets=12, communities=10, organisations=150, members=20_000, records=500_000, days=350
+    ),
+}
+
+ZONE = ZoneInfo("Asia/Shanghai")
+MOMENTS = (time(12, 30), time(18, 30), time(21, 50))  # when organisations sit down to post
+COMMANDS_AT_ONCE = 2_000
+NIGHT_RATE_BPS = 12_500
+NIGHT_RATE_NEXT_BPS = 13_000
+WEEKEND_WEIGHT = 1.6  # of a weekday
+STAFF = 9
+
+
+class Staff(NamedTuple):
+    """An organisation with the two who write for it."""
+
+    organisation: InventedOrganisation
+    poster: NewKey
+    verifier: NewKey
+
+
+@dataclass(slots=True)
+class Somebody:
+    """A member, where they live, and until when they are busy."""
+
+    id: str
+    roles: tuple[MemberRole, ...]
+    unit: str
+    person: dict[str, str]
+    home: Staff
+    also: Staff | None = None
+    busy_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class Lived:
+    """What the past left behind: the keys to print, and how much of everything there is."""
+
+    keys: list[NewKey]
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Clock:
+    """Says what the past says."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def live(
+    given: Settings, size: Size, seed: int, now: datetime, heard: Callable[[int], None]
+) -> Lived:
+    """Fill a ledger that was just made; `heard` is told how many records are posted."""
+    first = now.astimezone(ZONE).date() - timedelta(days=size.days)
+    clock = Clock(datetime.combine(first, time(8), ZONE))
+    with open_ledger(given, clock) as ledger:
+        past = _Past(ledger, clock, size, Random(f"{size} {seed}"), now)  # noqa: S311  (no secret)
+        past.settle()
+        for day in range(1, size.days + 1):
+            past.live_through(first + timedelta(days=day))
+            heard(past.lived.counts["posted"])
+        return past.lived
+
+
+class _Past:
+    def __init__(
+        self, ledger: Ledger, clock: Clock, size: Size, rng: Random, now: datetime
+    ) -> None:
+        self.lived = Lived([])
+        self._ledger = ledger
+        self._clock = clock
+        self._size = size
+        self._rng = rng
+        self._now = now
+        self._staff: list[Staff] = []
+        self._people: list[Somebody] = []
+        self._volunteers: list[Somebody] = []
+        self._supervisors: list[str] = []
+        self._due: list[tuple[datetime, int, Command]] = []  # a heap
+        self._order = count()
+        self._receipts: Counter[str] = Counter()
+
+    # -- the field ---------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Units, policies, organisations with their keys, members."""
+        tree = invented.units(self._size.streets, self._size.communities)
+        self._ask(AddUnit(**_cli(), **unit._asdict()) for unit in tree)
+        self._ask(self._policies())
+        self.lived.keys.append(self._key("admin", "管理员"))
+        self.lived.keys.append(self._key("auditor", "审计员"))
+        communities = [unit.code for unit in tree if unit.level == "community"]
+        founded = invented.organisations(self._size.organisations, communities, self._rng)
+        self._ask(AddOrganisation(**_cli(), **each._asdict()) for each in founded)
+        for each in founded:
+            poster, verifier = invented.name(self._rng), invented.name(self._rng)
+            self._staff.append(
+                Staff(
+                    each,
+                    self._key("poster", f"{poster}（登记）", each.code),
+                    self._key("verifier", f"{verifier}（审核）", each.code),
+                )
+            )
+        self.lived.keys += [self._staff[0].poster, self._staff[0].verifier]
+        self._register(communities)
+
+    def _policies(self) -> Iterator[Command]:
+        today = self._now.astimezone(ZONE).date()
+        first = self._clock.at.date()
+        free = {"holidays": invented.holidays(first, today), "workdays": []}
+        next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+        for effective_on, changes, note in (
+            (first.replace(month=1, day=1), {"calendar": free}, "法定节假日"),
+            (first + timedelta(days=self._size.days // 2), _night_rate(NIGHT_RATE_BPS), "夜间服务"),
+            (next_month, _night_rate(NIGHT_RATE_NEXT_BPS), "夜间服务，下月起"),
+        ):
+            yield PublishPolicy(**_cli(), effective_on=effective_on, changes=changes, note=note)
+
+    def _key(self, role: str, actor: str, organisation: str | None = None) -> NewKey:
+        with self._ledger.store.writing() as connection:
+            return create_key(
+                connection, role=role, actor=actor, at=self._clock.at, organisation=organisation
+            )
+
+    def _register(self, communities: list[str]) -> None:
+        rng, today = self._rng, self._now.astimezone(ZONE).date()
+        for number in range(1, self._size.members + 1):
+            roles = rng.choices(_ROLES, weights=_ROLE_WEIGHTS)[0]
+            somebody = Somebody(
+                "",
+                roles,
+                rng.choice(communities),
+                invented.person(number, today, rng),
+                rng.choice(self._staff),
+            )
+            if rng.random() < 0.15:
+                somebody.also = rng.choice(self._staff)
+            self._people.append(somebody)
+        for staff in self._staff:
+            homes = [each for each in self._people if each.home is staff]
+            for somebody, member_id in zip(homes, self._join(staff, homes), strict=True):
+                somebody.id = member_id
+            joining = [each for each in self._people if each.also is staff is not each.home]
+            self._join(staff, joining)
+        self._volunteers = [each for each in self._people if each.roles != ("resident",)]
+        self._supervisors = [each.id for each in self._people if "social_worker" in each.roles]
+
+    def _join(self, staff: Staff, people: list[Somebody]) -> list[str]:
+        """Register people with an organisation, or let them join it; their ids."""
+        ids: list[str] = []
+
+        def word(outcome: Outcome) -> tuple[int, Fields]:
+            for result in outcome.results:
+                if isinstance(result, Refused):
+                    raise result
+            ids[:] = [_member_id(done) for done in outcome.results if isinstance(done, Done)]
+            return 200, {}
+
+        code = staff.organisation.code
+        asks = [
+            MemberAsk.model_validate(
+                {
+                    "external_ref": f"{code}-{number:05}",
+                    "roles": somebody.roles,
+                    "unit": somebody.unit,
+                    "person": somebody.person,
+                    "consent_ref": f"consent-{number}",
+                }
+            )
+            for number, somebody in enumerate(people, 1)
+        ]
+        if asks:
+            register(self._ledger, Registration(code, asks, _by(staff.poster.key), "all"), word)
+        self.lived.counts["members"] += sum(1 for each in people if each.home is staff)
+        return ids
+
+    # -- a day -------------------------------------------------------------------------------
+
+    def live_through(self, day: date) -> None:
+        """Let people serve on a day, and organisations write down what is due by its evening."""
+        weight = WEEKEND_WEIGHT if day.weekday() >= 5 else 1.0
+        mean = self._size.records / self._size.days * weight * 7 / (5 + 2 * WEEKEND_WEIGHT)
+        for _ in range(int(mean + self._rng.random())):
+            self._serve(day)
+        evening = min(self._now, datetime.combine(day, time(23), ZONE))
+        while self._due and self._due[0][0] <= evening:
+            at = self._due[0][0]
+            together = []
+            while self._due and self._due[0][0] == at:
+                together.append(heapq.heappop(self._due)[2])
+            self._clock.at = at
+            self._ask(together)
+
+    def _serve(self, day: date) -> None:
+        rng = self._rng
+        somebody = rng.choice(self._volunteers)
+        professional = "social_worker" in somebody.roles and rng.random() < 0.6
+        activity = rng.choice(
+            [each for each in invented.ACTIVITIES if each.professional == professional]
+        )
+        minute = rng.choice((0, 0, 15, 30))
+        start = datetime.combine(day, time(rng.choice(activity.hours), minute), ZONE)
+        end = start + timedelta(minutes=rng.randrange(*activity.minutes, 5))
+        if somebody.busy_until is not None and start < somebody.busy_until:
+            return
+        somebody.busy_until = end
+        self._post(somebody, somebody.home, activity, start, end, professional)
+        if somebody.also is not None and rng.random() < 0.25:  # part of it is claimed twice
+            shift = timedelta(minutes=30)
+            self._post(somebody, somebody.also, activity, start + shift, end + shift, False)
+
+    def _post(
+        self,
+        somebody: Somebody,
+        staff: Staff,
+        activity: Activity,
+        start: datetime,
+        end: datetime,
+        professional: bool,
+    ) -> None:
+        rng = self._rng
+        evidence = rng.choices(_EVIDENCE, weights=_EVIDENCE_WEIGHTS)[0]
+        at = _moment_after(end + _delay(evidence, rng))
+        code = staff.organisation.code
+        self._receipts[code] += 1
+        supervisor = rng.choice(self._supervisors) if self._supervisors else None
+        command = PostHours(
+            **_by(staff.poster.key),
+            record_id=new_id(),
+            organisation=code,
+            receipt=f"{start:%Y%m}-{self._receipts[code]:05}",
+            member_id=somebody.id,
+            activity=activity.name,
+            category=activity.category,
+            place=somebody.unit,
+            responsible=f"staff-{rng.randint(1, STAFF):02}",
+            started_at=start,
+            ended_at=end,
+            break_minutes=15 if end - start >= timedelta(hours=3) else 0,
+            capacity="on_duty" if professional and rng.random() < 0.6 else "volunteer",
+            evidence=evidence,
+            professional=professional,
+            supervisor_id=supervisor if rng.random() < 0.2 else None,
+        )
+        self._plan(at, command)
+        if evidence in ("backfilled", "self_reported"):
+            self._judge(command, staff, at)
+
+    def _judge(self, posted: PostHours, staff: Staff, at: datetime) -> None:
+        """Most of what waits is verified some days later, a little is rejected, the rest waits."""
+        by, record, code = _by(staff.verifier.key), posted.record_id, staff.organisation.code
+        later = _moment_after(at + timedelta(days=self._rng.randint(1, 5)))
+        chance = self._rng.random()
+        if chance < 0.8:
+            self._plan(later, VerifyHours(**by, record_id=record, organisation=code))
+        elif chance < 0.88:
+            reason = "与签到表不符"
+            self._plan(later, RejectHours(**by, record_id=record, organisation=code, reason=reason))
+
+    # -- asking ------------------------------------------------------------------------------
+
+    def _plan(self, at: datetime, command: Command) -> None:
+        heapq.heappush(self._due, (at, next(self._order), command))
+
+    def _ask(self, commands: Iterable[Command]) -> None:
+        asked = list(commands)
+        for start in range(0, len(asked), COMMANDS_AT_ONCE):
+            part = asked[start : start + COMMANDS_AT_ONCE]
+            self._ledger.desk.ask_now(Job(part, self._heard, "each"))
+
+    def _heard(self, outcome: Outcome) -> Answer:
+        counts = self.lived.counts
+        for result in outcome.results:
+            if isinstance(result, Refused):
+                counts[f"refused {result.code}"] += 1
+                continue
+            counts["posted"] += isinstance(result.command, PostHours)
+            counts.update(entry.type for entry in result.entries)
+        return Answer(200, b"")
+
+
+def _member_id(done: Done) -> str:
+    found: str = done.command.member_id  # type: ignore[attr-defined]  # both commands have one
+    return found
+
+
+def _moment_after(instant: datetime) -> datetime:
+    """The next time that organisations sit down to post."""
+    day = instant.date()
+    for moment in MOMENTS:
+        at = datetime.combine(day, moment, ZONE)
+        if at > instant:
+            return at
+    return datetime.combine(day + timedelta(days=1), MOMENTS[0], ZONE)
+
+
+def _delay(evidence: Evidence, rng: Random) -> timedelta:
+    """How long a service waits to be written down; a few wait past the working days allowed."""
+    match evidence:
+        case "checked":
+            return timedelta(0)
+        case "attested" if rng.random() < 0.06:
+            return timedelta(days=rng.randint(18, 40))
+        case "attested":
+            return timedelta(days=rng.choice((0, 0, 1, 3)))
+        case _:
+            return timedelta(days=rng.randint(2, 20))
+
+
+def _night_rate(rate_bps: int) -> dict[str, object]:
+    return {"credit_rate": {"by_category": {"night": rate_bps}}}
+
+
+def _cli() -> Stamp:
+    return _stamp("cli", "cli", by_admin=True)
+
+
+def _by(key: Key) -> Stamp:
+    return _stamp(key.id, key.actor, by_admin=False)
+
+
+def _stamp(actor: str, actor_name: str, *, by_admin: bool) -> Stamp:
+    return {
+        "actor": actor,
+        "actor_name": actor_name,
+        "actor_member": None,
+        "by_admin": by_admin,
+        "correlation_id": new_id(),
+    }
+
+
+_ROLES: tuple[tuple[MemberRole, ...], ...] = (
+    ("volunteer",),
+    ("volunteer", "social_worker"),
+    ("volunteer", "community_worker"),
+    ("volunteer", "grid_worker"),
+    ("resident",),
+)
+_ROLE_WEIGHTS = (60, 14, 6, 5, 15)
+_EVIDENCE: tuple[Evidence, ...] = ("checked", "attested", "backfilled", "self_reported")
+_EVIDENCE_WEIGHTS = (45, 40, 12, 3)

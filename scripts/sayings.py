@@ -112,6 +112,70 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "环境变量 {name} 不是任何设置",
         "The environment's {name} is no setting",
     ),
+    # -- doctor
+    "doctor_python": ("{running}", "{running}"),
+    "doctor_old": (
+        "需要 CPython 3.11 或更高版本，当前是 {running}。",
+        "CPython 3.11 or newer is needed; this is {running}.",
+    ),
+    "doctor_packages": (
+        "{count} 个软件包与 requirements.lock 一致",
+        "the {count} packages are those of requirements.lock",
+    ),
+    "doctor_no_lock": ("没有 requirements.lock 可比较", "no requirements.lock to compare with"),
+    "doctor_other_packages": (
+        "与 requirements.lock 不同：{packages}",
+        "other than in requirements.lock: {packages}",
+    ),
+    "doctor_settings": ("{count} 项设置", "{count} settings"),
+    "doctor_zones": ("{count} 个时区", "{count} time zones"),
+    "doctor_no_zones": (
+        "没有时区数据，请安装 tzdata。",
+        "There are no time zones; install tzdata.",
+    ),
+    "doctor_secrets": ("密钥可用（{path}）", "the secrets are usable ({path})"),
+    "doctor_faults": ("结构不符：{faults}", "the schema is another: {faults}"),
+    "doctor_journal": (
+        "版本 {revision}，最后位置 {position}",
+        "revision {revision}, last position {position}",
+    ),
+    "doctor_durable": ("{held}", "{held}"),
+    "doctor_not_durable": (
+        "断电可能丢失已确认的记录：{held}",
+        "a power cut may lose what was acknowledged: {held}",
+    ),
+    "doctor_vault": ("版本 {revision}", "revision {revision}"),
+    "doctor_people": ("{count} 人，均为成员", "{count} people, members all"),
+    "doctor_strangers": (
+        "保险库中有 {count} 人不在账本中，第一个是 {first}",
+        "{count} people in the vault are not in the journal; the first is {first}",
+    ),
+    "doctor_pending": (
+        "{count} 人登记未完成，第一个是 {first}；以相同编号再次登记即可完成",
+        "{count} people are half registered, first {first}; registering them again finishes it",
+    ),
+    "doctor_views": (
+        "读到位置 {position}，落后 {behind}",
+        "read to position {position}, {behind} behind",
+    ),
+    "doctor_views_old": (
+        "视图尚未建立或结构已变，启动服务时会重建",
+        "there are none of the present shape; serving builds them",
+    ),
+    "doctor_views_behind": (
+        "落后 {behind} 条，请启动服务或运行 timebank views rebuild",
+        "{behind} entries behind; serving reads on, timebank views rebuild builds anew",
+    ),
+    "doctor_clock": ("{now}", "{now}"),
+    "doctor_clock_behind": (
+        "最后记录于 {recorded_at}，本机时钟落后",
+        "the last entry was recorded at {recorded_at}, this machine's clock is behind",
+    ),
+    "doctor_clocks_differ": (
+        "本机时钟与数据库相差 {seconds} 秒",
+        "this machine's clock and the database's are {seconds} s apart",
+    ),
+    "doctor_disk": ("{folder}：剩余 {free} MiB", "{folder}: {free} MiB free"),
     # -- verification
     "verified": (
         "全部 {entries} 条记录核验无误。",

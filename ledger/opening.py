@@ -64,11 +64,13 @@ def is_made(settings: Settings) -> bool:
 
 def make_ledger(settings: Settings) -> None:
     """Make the journal and the vault, or bring them to the newest schema; views make themselves."""
+    from ledger import migrations  # alembic is slow to load, and needed here alone
+
     store = Store(settings.database_url, settings.ledger)
     vault_engine = open_vault_engine(settings)
     try:
         store.create()
-        vault.create(vault_engine, f"{settings.ledger}_vault")
+        migrations.upgrade(vault_engine, "vault")
     finally:
         store.close()
         vault_engine.dispose()

@@ -67,7 +67,9 @@ def register(ledger: "Ledger", asked: Registration, word: Worded) -> Answer:
     recorded: set[str] = set()
     try:
         did = _ask(ledger, asked, known, word)
-        recorded = {there.member_id for there, taken in zip(known, did.taken, strict=True) if taken}
+        if not did.answer.replayed:
+            pairs = zip(known, did.taken, strict=True)
+            recorded = {there.member_id for there, taken in pairs if taken}
     finally:
         for member_id in begun - recorded:  # refused after all, or answered before
             ledger.vault.drop(member_id)

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Any
@@ -50,18 +51,17 @@ DOOR = web.AppKey("door", Door)
 DRAIN_SECONDS = 30.0  # that answers under way may take once the server is told to end
 
 
-def document(routes: Sequence[Route] = ROUTES) -> dict[str, Any]:
-    """The OpenAPI document of these routes."""
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document of all routes."""
     try:
         released = version("timebank")
     except PackageNotFoundError:  # run from a folder, not installed
         released = "0"
-    return openapi.document(routes, released)
+    return openapi.document(ROUTES, released)
 
 
-def make_app(
-    ledger: "Ledger", views: "Views", settings: "Settings", routes: Sequence[Route] = ROUTES
-) -> web.Application:
+def make_app(ledger: "Ledger", views: "Views", settings: "Settings") -> web.Application:
     """The application before an open ledger, which it does not close.
 
     aiohttp's own unpacking of bodies is off: a packed body is refused, so no gzip bomb goes off.
@@ -70,12 +70,11 @@ def make_app(
     app = web.Application(handler_args={"auto_decompress": False, "access_log": None})
     metrics = Metrics()
     door = Door(ledger, views, settings, metrics)
-    described = document(routes)
     app[DOOR] = door
-    app[openapi.DOCUMENT] = orjson.dumps(described)
-    app[docs.PAGE] = docs.docs_page(described)
+    app[openapi.DOCUMENT] = orjson.dumps(document())
+    app[docs.PAGE] = docs.docs_page(document())
     by_path: dict[str, list[Route]] = {}
-    for route in routes:
+    for route in ROUTES:
         by_path.setdefault(route.path, []).append(route)
     for path, there in by_path.items():
         for route in there:

@@ -240,7 +240,11 @@ class Call:
 
     def headers(self, content_type: str | None, position: int | None = None) -> dict[str, str]:
         """The headers that every answer has."""
-        headers = {"X-Request-Id": self.request_id, "Cache-Control": "no-store"}
+        headers = {
+            "X-Request-Id": self.request_id,
+            "Cache-Control": "no-store",
+            "Server": "timebank",  # and not which versions it runs on
+        }
         if content_type is not None:
             headers["Content-Type"] = content_type
         if position is not None:
@@ -436,7 +440,7 @@ def _log_bug(call: Call, bug: Exception) -> None:
         request_id=call.request_id,
         route=call.route.path,
         error=type(bug).__name__,
-        stack=format_tb(bug.__traceback__),
+        frames="".join(format_tb(bug.__traceback__)),
     )
 
 

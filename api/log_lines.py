@@ -46,6 +46,8 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # It tells of requests that are no HTTP, and quotes them; of bugs the guard tells itself.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 class RequestLog:

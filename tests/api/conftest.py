@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from ledger.settings import Settings
 from tests.api.house import House, made, opened
@@ -24,6 +25,14 @@ async def _open(url: str, folder: Path) -> AsyncIterator[House]:
 async def house(sqlite_url: str, tmp_path: Path) -> AsyncIterator[House]:
     """A served ledger with a district, two organisations and a key of each role, on SQLite."""
     async with _open(sqlite_url, tmp_path) as house:
+        yield house
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def still_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """The same on SQLite, shared by a module whose tests leave nothing behind."""
+    folder = tmp_path_factory.mktemp("house")
+    async with _open(f"sqlite:///{folder / 'timebank.db'}", folder) as house:
         yield house
 
 

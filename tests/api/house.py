@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from api.app import make_app
 from ledger import store
-from ledger.commands import AddOrganisation, AddUnit, Command, RegisterMember
+from ledger.commands import AddOrganisation, AddUnit, Command, RegisterMember, Stamp
 from ledger.desk import Answer, Job
 from ledger.keys import Key, NewKey, create_key, revoke_key
 from ledger.keys_file import make_keys_file
@@ -21,7 +22,13 @@ from ledger.settings import Settings
 from ledger.units import new_id
 from projections.views import Views
 
-CLI = {"actor": "cli", "actor_name": "cli", "by_admin": True}
+CLI: Stamp = {
+    "actor": "cli",
+    "actor_name": "cli",
+    "actor_member": None,
+    "by_admin": True,
+    "correlation_id": "019f0000-0000-7000-8000-000000000000",
+}
 NOBODYS_KEY = "tbk_live_00000000_" + "0" * 46
 
 
@@ -76,7 +83,8 @@ class Caller:
             sent["Authorization"] = f"Bearer {self.text}"
         if once is not None:
             sent["Idempotency-Key"] = once
-        data = orjson.dumps(body) if body is not None else raw
+        content = orjson.dumps(body) if body is not None else raw
+        data = content if content is None or len(content) < 65_536 else BytesIO(content)
         if data is not None and media is not None:
             sent["Content-Type"] = media
         async with self.session.request(
@@ -161,14 +169,13 @@ def made(settings: Settings) -> None:
     make_keys_file(settings)
     make_ledger(settings)
     with open_ledger(settings) as ledger:
-        stamp = {**CLI, "correlation_id": new_id(), "actor_member": None}
         commands: list[Command] = [
-            AddUnit(**stamp, code="west", name="西海岸", level="district"),
-            AddUnit(**stamp, code="lake", name="湖街", level="street", parent="west"),
+            AddUnit(**CLI, code="west", name="西海岸", level="district"),
+            AddUnit(**CLI, code="lake", name="湖街", level="street", parent="west"),
             AddOrganisation(
-                **stamp, code="org-a", name="甲志愿服务队", kind="volunteer", unit="lake"
+                **CLI, code="org-a", name="甲志愿服务队", kind="volunteer", unit="lake"
             ),
-            AddOrganisation(**stamp, code="org-b", name="乙社工", kind="social_work", unit="lake"),
+            AddOrganisation(**CLI, code="org-b", name="乙社工", kind="social_work", unit="lake"),
         ]
         ledger.desk.ask_now(Job(commands, lambda outcome: Answer(200, b""), mode="all"))
 
@@ -191,10 +198,9 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
 
 def register(house: House, member_id: str, organisation: str = "org-a") -> None:
     """Make somebody a member, without a person in the vault."""
-    stamp = {**CLI, "correlation_id": new_id(), "actor_member": None}
     house.write(
         RegisterMember(
-            **stamp,
+            **CLI,
             member_id=member_id,
             organisation=organisation,
             roles=("volunteer",),

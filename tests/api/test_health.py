@@ -1,0 +1,80 @@
+"""Alive, ready, counted."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from api import health
+from api.metrics import Spread
+from tests.api.house import House
+
+UNIT = {"code": "creek", "name": "溪谷", "level": "community"}
+
+
+async def test_it_is_alive_and_ready(each_house: House) -> None:
+    assert (await each_house.stranger.get("/healthz")).json == {"status": "ok"}
+    await each_house.admin.get(f"/v1/units?min_position={each_house.position}")
+    ready = await each_house.stranger.get("/readyz")
+    position = each_house.position
+    assert ready.json == {"status": "ready", "position": position, "views_position": position}
+
+
+async def test_it_is_not_ready_while_the_views_are_far_behind(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "READY_BEHIND_MAX", -1)
+    said = await house.stranger.get("/readyz")
+    assert (said.status, said.code) == (503, "view_behind")
+
+
+async def test_what_is_counted_names_routes_and_nobody(house: House) -> None:
+    await house.admin.post("/v1/units", UNIT)
+    await house.poster.post("/v1/units", UNIT)
+    await house.admin.get(f"/v1/members/{house.member_id}")
+    await house.stranger.ask("PURGE", "/nowhere/at/all")
+    text = (await house.stranger.get("/metrics")).body.decode()
+    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert lines['timebank_requests_total{method="POST",route="/v1/units",status="201"}'] == "1.0"
+    assert lines['timebank_requests_total{method="POST",route="/v1/units",status="403"}'] == "1.0"
+    assert lines['timebank_requests_total{method="*",route="*",status="404"}'] == "1.0"
+    assert lines['timebank_refusals_total{code="forbidden"}'] == "1.0"
+    assert float(lines["timebank_batch_jobs_count"]) >= 1
+    assert float(lines["timebank_commit_seconds_sum"]) > 0
+    assert lines['timebank_request_seconds_bucket{kind="write",le="+Inf"}'] == "2.0"
+    assert lines["timebank_waiting_jobs"] == "0.0"
+    assert "timebank_views_lag_entries" in lines
+    for personal in (house.member_id, "Zhang", "org-a", "PURGE", "nowhere"):
+        assert personal not in text
+
+
+def test_a_number_falls_into_the_first_bucket_that_holds_it() -> None:
+    spread = Spread((1.0, 2.0))
+    for number in (0.5, 1.0, 1.5, 9.0):
+        spread.add(number)
+    assert spread.buckets() == [("1.0", 2.0), ("2.0", 3.0), ("+Inf", 4.0)]
+    assert spread.sum == 12.0
+
+
+@pytest.mark.parametrize(
+    ("remote", "headers", "here"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("127.8.8.8", {}, True),
+        ("192.0.2.7", {}, False),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, False),
+        ("127.0.0.1", {"Forwarded": "for=192.0.2.7"}, False),
+        (None, {}, False),
+        ("", {}, False),
+    ],
+)
+def test_the_counters_are_for_the_loopback(
+    remote: str | None, headers: dict[str, str], here: bool
+) -> None:
+    request = SimpleNamespace(remote=remote, headers=headers)
+    assert health._is_from_here(request) is here  # type: ignore[arg-type]
+
+
+async def test_others_are_refused_the_counters(house: House) -> None:
+    said = await house.stranger.get("/metrics", headers={"X-Forwarded-For": "192.0.2.7"})
+    assert (said.status, said.code) == (403, "forbidden")

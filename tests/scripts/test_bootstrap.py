@@ -156,6 +156,17 @@ def test_every_check_runs_even_if_one_fails_and_pytest_comes_last(
     assert said.err.splitlines()[-1] == "failed: mypy"
 
 
+def test_the_whole_suite_runs_in_two_processes(
+    checkout: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    python = checkout / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    assert bootstrap.run_checks(checkout) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "-m pytest -n 2 --dist worksteal"
+
+
 def test_an_old_python_is_told_so_in_both_languages() -> None:
     pretend = (
         "import runpy, sys; sys.version_info = (3, 8, 0, 'final', 0); "

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from projections import trail
+from projections import passbook, schema, trail
 from projections.page import POCKETS, RECEIVABLE, Page, pocket
-from projections.schema import accounts, balances, journal_lines, passbook
+from projections.schema import accounts, balances, journal_lines
 
 
 def project(page: Page) -> None:
@@ -30,10 +30,7 @@ def balance(connection: Connection, account: str, position: int | None = None) -
     """An account's balance, now or after the entry at a position: one index seek."""
     mine = pocket(account)
     if mine is not None:
-        row = connection.execute(_members(position).where(balances.c.member_id == mine[0])).first()
-        if row is None:
-            return 0
-        credits = int(row[1 + mine.place])
+        credits = passbook.account_of(connection, mine.member_id, position)[mine.place]
         return -credits if mine.place == RECEIVABLE else credits
     found = connection.execute(_accounts(position).where(accounts.c.name == account)).first()
     return int(found.credits or 0) if found is not None else 0
@@ -87,13 +84,16 @@ def _members(position: int | None) -> Select[Any]:
     if position is None:
         pockets = (balances.c[name] for name in POCKETS)
         return select(balances.c.member_id, *pockets, balances.c.opened)
-    line, before = passbook.c, passbook.alias().c
+    line, before = schema.passbook.c, schema.passbook.alias().c
     last = (
         select(func.max(before.position))
         .where(before.member == balances.c.id, before.position <= position)
         .scalar_subquery()
     )
+    # Found first, member by member; else SQLite may walk the whole passbook instead.
+    ends = select(balances.c.id, balances.c.member_id, last.label("last")).cte("ends")
+    ends = ends.prefix_with("MATERIALIZED")
     pockets = (line[f"{name}_after"] for name in POCKETS)
-    return select(balances.c.member_id, *pockets, line.opened_after).join_from(
-        balances, passbook, (line.member == balances.c.id) & (line.position == last)
+    return select(ends.c.member_id, *pockets, line.opened_after).join_from(
+        ends, schema.passbook, (line.member == ends.c.id) & (line.position == ends.c.last)
     )

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from projections import schema, trail
 from projections.listing import Item, Listed, listed
-from projections.page import RECEIVABLE, Page, pocket
+from projections.page import POCKETS, RECEIVABLE, Page, pocket
 from projections.schema import balances, passbook, service_records
 
 STARS = (6_000, 18_000, 36_000, 60_000, 90_000)
@@ -75,7 +75,7 @@ def balance(
     What is given holds together. None where nobody has that id. By service date alone a part may
     be negative, because later facts about earlier dates are in it.
     """
-    now = connection.execute(select(balances).where(balances.c.member_id == member_id)).first()
+    now = connection.execute(_now(member_id)).first()
     if now is None:
         return None
     reached = trail.position(connection)
@@ -87,7 +87,7 @@ def balance(
     if served_until is not None:
         account = _sums(connection, now.id, until, served_until)
     elif until < reached:
-        account = _account_at(connection, now.id, until)
+        account = account_of(connection, member_id, until)
     else:
         account = tuple(now)[2 : _OPENED + 2]
     available, held, frozen, receivable, minutes, points = account
@@ -112,6 +112,24 @@ def balance(
         "stars": sum(minutes >= threshold for threshold in stars),
         "grade": "UNGRADED",
     }
+
+
+def account_of(
+    connection: Connection, member_id: str, position: int | None = None
+) -> tuple[int, ...]:
+    """A member's four pockets, minutes and points, now or at a position: one index seek."""
+    if position is None:
+        row = connection.execute(_now(member_id)).first()
+        return (0,) * _OPENED if row is None else tuple(row)[2 : _OPENED + 2]
+    line = passbook.c
+    query = (
+        select(*(line[f"{name}_after"] for name in (*POCKETS, "minutes", "points")))
+        .where(line.member == trail.member_number(member_id), line.position <= position)
+        .order_by(line.position.desc())
+        .limit(1)
+    )
+    found = connection.execute(query).first()
+    return (0,) * _OPENED if found is None else tuple(found)
 
 
 def lines(
@@ -158,23 +176,8 @@ def _changes(event: Any) -> dict[str, list[int]]:
     return changes
 
 
-def _account_at(connection: Connection, member: int, position: int) -> tuple[int, ...]:
-    line = passbook.c
-    query = (
-        select(
-            line.available_after,
-            line.held_after,
-            line.frozen_after,
-            line.receivable_after,
-            line.minutes_after,
-            line.points_after,
-        )
-        .where(line.member == member, line.position <= position)
-        .order_by(line.position.desc())
-        .limit(1)
-    )
-    found = connection.execute(query).first()
-    return (0,) * 6 if found is None else tuple(found)
+def _now(member_id: str) -> Select[Any]:
+    return select(balances).where(balances.c.member_id == member_id)
 
 
 def _sums(

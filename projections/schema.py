@@ -229,11 +229,9 @@ service_records = Table(
     Index("service_records_by_member", "member", "position"),
     Index("service_records_by_organisation", "organisation", "position"),
     Index("service_records_by_place", "place", "position"),
-    Index("service_records_by_service_date", "served_on", "position"),
     Index(
         "service_records_unverified",
-        "organisation",
-        "position",
+        *("status", "organisation", "position"),
         sqlite_where=text("status <> 'verified'"),
         postgresql_where=text("status <> 'verified'"),
     ),

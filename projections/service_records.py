@@ -1,6 +1,6 @@
 """Service records as they stand: what was posted, what it came to, in which state it is."""
 
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import orjson
@@ -124,12 +124,19 @@ def listing(
         query = query.where(column("place").in_(select(_subtree(unit).c.code)))
         walked = True
     if served_from is not None:
-        query = query.where(column("served_on") >= served_from.isoformat())
+        query = query.where(record.served_on >= served_from.isoformat())
+        # Nothing is recorded before it happens: what was recorded earlier need not be looked at.
+        after = max(after, trail.position_at(connection, _surely_before(served_from)))
     if served_to is not None:
-        query = query.where(column("served_on") <= served_to.isoformat())
+        query = query.where(record.served_on <= served_to.isoformat())
     if category is not None:
         query = query.where(record.category == category)
     return listed(connection, query, record.position, after, limit, _item)
+
+
+def _surely_before(day: date) -> datetime:
+    """An instant before the date begins anywhere: no zone is a whole day ahead of UTC."""
+    return datetime.combine(day, time(), UTC) - timedelta(days=1)
 
 
 def _row(

@@ -135,7 +135,8 @@ def _posts(run: Bench, bare: str) -> None:
                 result = bench_load.post(run.load(url, house.key, members, connections))
                 used = bench_houses.cpu_seconds(house.pid) - before
                 if result.failed:
-                    raise RuntimeError(f"{name}, {kind}: {result.failed} posts failed")
+                    said = bench_houses.refusals_logged(house)
+                    raise RuntimeError(f"{name}, {kind}: {result.failed} posts failed: {said}")
                 measured.setdefault((name, kind), []).append(result)
                 cpu.setdefault((name, kind), []).append(1e6 * used / result.requests)
     run.found["bare"] = {

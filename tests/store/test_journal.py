@@ -117,12 +117,12 @@ def test_bytes_that_are_not_an_entry_as_it_is_spelled_are_refused(spoilt: object
 
 
 def test_an_entry_of_65_535_bytes_is_the_largest(store: Store) -> None:
-    room = ENTRY_BYTES_MAX - len(entry_bytes(1, "unit:gulou", 1, "UnitAdded", b""))
+    room = 65_535 - len(entry_bytes(1, "unit:gulou", 1, "UnitAdded", b""))
     largest = b'"' + b"x" * (room - 2) + b'"'
     with pytest.raises(EntryTooLarge):
         written(store, row(data=largest + b" "))
     written(store, row(data=largest))
-    assert [len(entry_bytes(*one[:5])) for one in stored(store)] == [ENTRY_BYTES_MAX]
+    assert [len(entry_bytes(*one[:5])) for one in stored(store)] == [ENTRY_BYTES_MAX] == [65_535]
 
 
 # --- appending and reading -----------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Followers wake when something new may stand in the journal, and acknowledged means replicated."""
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,6 +44,18 @@ def test_a_follower_wakes_when_its_own_process_writes(store: Store) -> None:
         waiting = pool.submit(wakeup.wait, LONG)
         write(store)
         assert waiting.result()
+
+
+@pytest.mark.usefixtures("only_by_word")
+def test_its_own_process_tells_a_follower_past_the_database(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for elsewhere in (waking._DataVersion, waking._Channel):
+        monkeypatch.setattr(elsewhere, "changed", lambda self: False)
+    wakeup = store.wakeup()
+    write(store)
+    assert wakeup.wait(0)
+    assert not wakeup.wait(0)
 
 
 @pytest.mark.usefixtures("only_by_word")
@@ -113,13 +124,13 @@ def test_a_follower_hears_again_after_its_connection_broke(postgresql_url: str) 
     store, writer = Store(postgresql_url), Store(postgresql_url)
     writer.create()
     wakeup = store.wakeup()
+    wakeup._elsewhere.pause_seconds = 10 * LONG
     with psycopg.connect(postgresql_url) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     assert wakeup.wait(LONG)  # something may have been missed
-    wakeup._elsewhere.pause_seconds = 10 * LONG
     assert wakeup.wait(LONG)  # listening anew
     write(writer)
     assert wakeup.wait(LONG)
@@ -131,18 +142,22 @@ def test_closing_ends_a_wait_and_all_later_ones(store: Store) -> None:
     wakeup = store.wakeup()
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(wakeup.wait)
+        while not wakeup._waiting.locked():
+            pass
         wakeup.close()
         assert not waiting.result()
     assert not wakeup.wait()
+    assert store._followers == set()
     write(store)
     wakeup.close()
 
 
 def test_closing_the_store_ends_every_wait(store: Store) -> None:
     with ThreadPoolExecutor() as pool:
-        waiting = [pool.submit(store.wakeup().wait) for _ in range(3)]
-        while len(store._followers) < 3:
-            threading.Event().wait(0)
+        wakeups = [store.wakeup() for _ in range(3)]
+        waiting = [pool.submit(wakeup.wait) for wakeup in wakeups]
+        while not all(wakeup._waiting.locked() for wakeup in wakeups):
+            pass
         store.close()
         assert [one.result() for one in waiting] == [False] * 3
 

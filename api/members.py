@@ -116,7 +116,10 @@ async def _listed_by_ref(call: Call, organisation: str | None, external_ref: str
 async def item(call: Call) -> web.Response:
     """One member; with the person, masked, for those who may know who it is."""
     position = call.views.position
-    found, sight = await _seen(call)
+    seen = await call.look_up(_visible_member, call.key, call.path["id"])
+    if seen is None:
+        raise Refused("not_found")
+    found, sight = seen
     if sight == "whole" and call.key.role != "auditor":
         person = await asyncio.to_thread(call.ledger.vault.read_masked, call.path["id"])
         found["person"] = None if person is None else person.held()
@@ -139,21 +142,27 @@ class BalanceQuery(ReadQuery):
 
 async def balance(call: Call) -> web.Response:
     """What stands to the member's name."""
-    await _seen_whole(call)
-    query: BalanceQuery = call.query
-    position = call.views.position
-    found = await call.look_up(
-        passbook.balance,
-        call.path["id"],
+    return await call.read(_visible_balance, call.key, call.path["id"], call.query)
+
+
+def _visible_balance(
+    connection: Connection, key: Key, member_id: str, query: BalanceQuery
+) -> Fields | None:
+    sight = _sight(connection, key, member_id)
+    if sight is None:
+        return None
+    if sight == "joined":
+        raise Refused("forbidden")
+    found = passbook.balance(
+        connection,
+        member_id,
         position=query.position,
         as_of=query.as_of,
         served_until=query.served_until,
     )
-    if found is None:
-        raise Refused("not_found")
-    if query.as_of is not None:
+    if found is not None and query.as_of is not None:
         found["as_of"] = instant_text(query.as_of)
-    return call.answer(found, position=position)
+    return found
 
 
 class PassbookQuery(PageQuery):
@@ -164,9 +173,11 @@ class PassbookQuery(PageQuery):
 
 async def read_passbook(call: Call) -> web.StreamResponse:
     """The member's lines; a joined organisation sees its own, without balances."""
-    member_id, query = call.path["id"], call.query
     position = call.views.position
-    _, sight = await _seen(call)
+    member_id, query = call.path["id"], call.query
+    sight = await call.look_up(_sight, call.key, member_id)
+    if sight is None:
+        raise Refused("not_found")
     organisation = call.key.organisation if sight == "joined" else None
     match query.format:
         case "csv":
@@ -178,17 +189,10 @@ async def read_passbook(call: Call) -> web.StreamResponse:
     )
 
 
-async def _seen(call: Call) -> tuple[Item, Sight]:
-    seen = await call.look_up(_visible_member, call.key, call.path["id"])
-    if seen is None:
-        raise Refused("not_found")
-    return seen
-
-
-async def _seen_whole(call: Call) -> None:
-    _, sight = await _seen(call)
-    if sight == "joined":
-        raise Refused("forbidden")
+def _sight(connection: Connection, key: Key, member_id: str) -> Sight | None:
+    """How much the key sees of a member, and whether there is one at all."""
+    seen = _visible_member(connection, key, member_id)
+    return None if seen is None else seen[1]
 
 
 def _visible_members(

@@ -6,7 +6,7 @@ breaks off in between leaves a row that the next one with the same `external_ref
 the same id. The functions here wait for the stores: they are for threads, and for the CLI.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -64,17 +64,16 @@ def register(ledger: "Ledger", asked: Registration, word: Worded) -> Answer:
 
     known = _begin(ledger, asked, known, would.taken)
     begun = _new_ids(asked, known, would.taken)
-    recorded: set[str] = set()
     try:
         did = _ask(ledger, asked, known, word)
-        if not did.answer.replayed:
-            pairs = zip(known, did.taken, strict=True)
-            recorded = {there.member_id for there, taken in pairs if taken}
-    finally:
-        for member_id in begun - recorded:  # refused after all, or answered before
-            ledger.vault.drop(member_id)
+    except Refused:
+        _drop(ledger, begun)
+        raise  # any other error leaves open what was recorded: the rows stay, to be finished
     if did.answer.replayed:
+        _drop(ledger, begun)
         return _finish_replay(ledger, did.answer)
+    recorded = {there.member_id for there, yes in zip(known, did.taken, strict=True) if yes}
+    _drop(ledger, begun - recorded)
     _settle(ledger, asked, known, recorded)
     return did.answer
 
@@ -199,6 +198,12 @@ def _new_ids(asked: Registration, known: Sequence[Known], taken: Sequence[bool])
         for newcomer, there, yes in zip(asked.newcomers, known, taken, strict=True)
         if yes and there.member_id == newcomer.member_id
     }
+
+
+def _drop(ledger: "Ledger", begun: Iterable[str]) -> None:
+    """Take away rows whose fact does not come."""
+    for member_id in begun:
+        ledger.vault.drop(member_id)
 
 
 def _settle(

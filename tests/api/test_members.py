@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event
 
 from api.members import Balance, MemberItem, MemberWritten, PassbookLine
 from ledger import journal
+from ledger.desk import Answer, Busy, Job
 from ledger.units import new_id
 from ledger.vault import Newcomer, Person
 from tests.api.house import Caller, House, Said
@@ -120,6 +121,45 @@ async def test_a_member_whose_fact_stands_but_whose_row_waits_is_finished(house:
     said = await add(house.poster)
     assert (said.status, said.json["id"]) == (200, member_id)
     assert held(house) == {member_id: "active"}
+
+
+async def test_a_row_stays_where_nobody_knows_whether_the_fact_was_recorded(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = house.ledger.desk.ask_now
+
+    def lose_the_answer(job: Job) -> Answer:
+        answer = ask(job)
+        if not job.dry_run:
+            raise Busy
+        return answer
+
+    monkeypatch.setattr(house.ledger.desk, "ask_now", lose_the_answer)
+    assert (await add(house.poster)).status == 503
+    assert list(held(house).values()) == ["pending"]
+    monkeypatch.undo()
+    said = await add(house.poster)
+    assert said.status == 200
+    assert held(house) == {said.json["id"]: "active"}
+    assert facts(house) == ["MemberRegistered"]
+
+
+async def test_a_row_that_another_dropped_meanwhile_is_begun_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = house.ledger.desk.ask_now
+
+    def drop_after(job: Job) -> Answer:
+        answer = ask(job)
+        if not job.dry_run:
+            house.ledger.vault.drop(job.commands[0].member_id)  # type: ignore[attr-defined]
+        return answer
+
+    monkeypatch.setattr(house.ledger.desk, "ask_now", drop_after)
+    said = await add(house.poster)
+    assert said.status == 201
+    assert held(house) == {said.json["id"]: "active"}
+    assert house.ledger.vault.find_refs("org-a", ["V-1"]) == {"V-1": said.json["id"]}
 
 
 async def test_people_without_a_reference_are_each_a_member(house: House) -> None:

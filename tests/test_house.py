@@ -223,23 +223,30 @@ def _refusals_raised(tree: ast.Module) -> Iterator[tuple[str, set[str] | None]]:
 
 
 def _routes_called(tree: ast.Module) -> Iterator[str]:
-    """What `caller.get("/a")`, `caller.ask("GET", f"/a/{b}")` or a pair of such words names."""
-    constants = {
-        target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="get" | "post" as verb), args=[path, *_]):
-                yield from _route(verb.upper(), _text(path, constants))
-            case (
-                ast.Call(args=[ast.Constant(value=str(method)), path, *_])
-                | ast.Tuple(elts=[ast.Constant(value=str(method)), path, *_])
-            ):
-                yield from _route(method, _text(path, constants))
+    """What `caller.get("/a")`, `post(caller, path)` or a pair `("GET", f"/a/{b}")` names."""
+    shared = [node for node in tree.body if isinstance(node, ast.Assign)]
+    for scope in tree.body:
+        names: dict[str, list[ast.expr]] = {}
+        for node in [*shared, *ast.walk(scope)]:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                names.setdefault(node.targets[0].id, []).append(node.value)
+        for node in ast.walk(scope):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(attr="get" | "post" as verb)
+                    | ast.Name(id="get" | "post" as verb),
+                    args=said,
+                ):
+                    method = verb.upper()
+                case (
+                    ast.Call(args=[ast.Constant(value=str(method)), *said])
+                    | ast.Tuple(elts=[ast.Constant(value=str(method)), *said])
+                ):
+                    pass
+                case _:
+                    continue
+            for path in (text for part in said[:2] for text in _texts(part, names)):
+                yield from _route(method, path)
 
 
 def _route(method: str, path: str) -> Iterator[str]:
@@ -254,19 +261,23 @@ def _route(method: str, path: str) -> Iterator[str]:
         yield f"{route.method} {route.path}"
 
 
-def _text(node: ast.expr, constants: Mapping[str, ast.expr]) -> str:
-    """The string that an expression stands for; what is put in at run time reads as one letter."""
+def _texts(node: ast.expr, names: Mapping[str, list[ast.expr]]) -> list[str]:
+    """The strings that an expression may stand for; what comes in at run time reads as a letter."""
     match node:
         case ast.Constant(value=str(text)):
-            return text
+            return [text]
         case ast.JoinedStr(values=parts):
-            return "".join(_text(part, constants) for part in parts)
+            found = [""]
+            for part in parts:
+                found = [before + text for before in found for text in _texts(part, names)]
+            return found
         case ast.FormattedValue(value=inner):
-            return _text(inner, constants)
-        case ast.Name(id=name) if name in constants:
-            return _text(constants[name], constants)
+            return _texts(inner, names)
+        case ast.Name(id=name) if name in names:
+            known = {key: value for key, value in names.items() if key != name}
+            return [text for value in names[name] for text in _texts(value, known)]
         case _:
-            return "x"
+            return ["x"]
 
 
 def _places(text: str) -> set[str]:

@@ -51,3 +51,9 @@ async def test_an_unknown_organisation_is_not_found(house: House) -> None:
 async def test_its_seat_has_to_exist(house: House) -> None:
     refused = await house.admin.post("/v1/organisations", {**UNIVERSITY, "unit": "nowhere"})
     assert (refused.status, refused.pointers) == (422, {"/unit": "not_found"})
+
+
+async def test_organisations_are_listed_in_the_order_in_which_they_were_added(house: House) -> None:
+    await house.admin.post("/v1/organisations", UNIVERSITY)
+    listed = await house.auditor.get(f"/v1/organisations?min_position={house.position}")
+    assert [one["code"] for one in listed.json["data"]] == ["org-a", "org-b", "uni"]

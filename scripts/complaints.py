@@ -28,8 +28,9 @@ def complaint(error: BaseException) -> Complaint | None:
     """
     for kind in type(error).__mro__:
         known = KINDS.get(f"{kind.__module__}.{kind.__qualname__}")
-        if known is not None:
-            return known(error)
+        heard = known(error) if known is not None else None
+        if heard is not None:
+            return heard
     return None
 
 
@@ -44,8 +45,7 @@ def _no(no: Any) -> Complaint:
     lines: list[str] = []
     for language in languages():
         said_so = problem(no, language)
-        errors = [each for each in said_so.get("errors", ()) if each["pointer"]]
-        lines += [f"{each['pointer']}: {each['detail']}" for each in errors] or [said_so["detail"]]
+        lines += [_line(each) for each in said_so.get("errors", ())] or [said_so["detail"]]
     told: dict[str, Any] = problem(no, languages()[0])
     value: dict[str, Any] = {
         name: told[name] for name in ("code", "title", "detail", "errors") if name in told
@@ -53,6 +53,11 @@ def _no(no: Any) -> Complaint:
     codes = {code_of(no), *(each["code"] for each in told.get("errors", ()))} - {"invalid"}
     by_rule = codes <= REFUSED_AT_THE_DOOR or status_of(no) in (403, 404, 409)
     return Complaint("\n".join(lines), value, Exit.REFUSED if by_rule else Exit.USAGE)
+
+
+def _line(error: dict[str, str]) -> str:
+    """What is wrong with a field, or with the whole where no field is named."""
+    return f"{error['pointer']}: {error['detail']}" if error["pointer"] else error["detail"]
 
 
 def _saying(code: str, exit_code: Exit, /, **params: object) -> Complaint:
@@ -123,12 +128,18 @@ def _database(error: Any) -> Complaint:
     return _saying("database_away", Exit.UNAVAILABLE, reason=reason)
 
 
+def _damaged(error: Any) -> Complaint | None:
+    """A file that is damaged or no database; the error's other kinds are bugs of ours."""
+    by_class = type(error).__name__ == "DatabaseError"
+    return _database(error) if by_class else None
+
+
 def _system(error: OSError) -> Complaint:
     reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
     return _saying("system_says", Exit.UNAVAILABLE, reason=reason)
 
 
-KINDS: dict[str, Callable[[Any], Complaint]] = {
+KINDS: dict[str, Callable[[Any], Complaint | None]] = {
     "scripts.printing.Stopped": _own,
     "click.exceptions.UsageError": _usage,
     "ledger.units.Refused": _no,
@@ -139,6 +150,7 @@ KINDS: dict[str, Callable[[Any], Complaint]] = {
     "ledger.vault.WrongVaultKey": _vault_key,
     "sqlalchemy.exc.OperationalError": _database,
     "sqlalchemy.exc.InterfaceError": _database,
+    "sqlalchemy.exc.DatabaseError": _damaged,
     "builtins.OSError": _system,
 }
 """The name of an error's class -> what is said of it; the nearest of its classes counts."""

@@ -1,0 +1,72 @@
+"""Policies from the command line."""
+
+import json
+
+import pytest
+
+from ledger.policy import DEFAULTS
+from scripts.printing import Exit
+from tests.scripts.typed import timebank
+
+
+def test_before_any_publication_the_defaults_hold(made):
+    assert timebank("policy list --json").json["policies"][0]["changes"] == DEFAULTS
+    shown = timebank("policy show --at 2026-03-06 --json").json
+    assert shown == {"date": "2026-03-06", "version": 1, "values": DEFAULTS}
+    assert timebank("policy show").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p.json", '{"rounding": "hour_floor", "calendar": {"holidays": ["2026-10-01"]}}'),
+        ("p.toml", 'rounding = "hour_floor"\n[calendar]\nholidays = [2026-10-01]\n'),
+    ],
+)
+def test_a_file_of_changes_is_published_from_a_date_on(made_anywhere, name, content):
+    (made_anywhere / name).write_text(content)
+    said = timebank(f"policy publish {name} --effective-on 2026-03-01 --note 'whole hours' --json")
+    assert said.json == {
+        "version": 2,
+        "effective_on": "2026-03-01",
+        "changes": {
+            "rounding": "hour_floor",
+            "calendar": {"holidays": ["2026-10-01"], "workdays": []},
+        },
+        "note": "whole hours",
+        "position": 1,
+    }
+    before, after = (
+        timebank(f"policy show --at {day} --json").json["values"]["rounding"]
+        for day in ("2026-02-28", "2026-03-01")
+    )
+    assert (before, after) == ("exact", "hour_floor")
+    assert [each["version"] for each in timebank("policy list --json").json["policies"]] == [1, 2]
+
+
+def test_all_that_is_wrong_with_the_changes_is_named(made):
+    changes = {"zone": "Mars/Olympus", "rouding": "exact", "backfill_window_days": -1}
+    (made / "p.json").write_text(json.dumps(changes))
+    said = timebank("policy publish p.json --effective-on 2026-03-01 --json")
+    assert said.code == Exit.REFUSED
+    pointers = {error["pointer"] for error in said.json["error"]["errors"]}
+    assert pointers == {f"/changes/{key}" for key in changes}
+    assert timebank("audit verify --json").json["entries"] == 0
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "\x00", "null"])
+def test_a_file_without_changes_is_usage(made, content):
+    (made / "p.json").write_text(content)
+    said = timebank("policy publish p.json --effective-on 2026-03-01")
+    assert said.code == Exit.USAGE
+    assert "p.json" in said.err
+
+
+def test_a_toml_that_is_none_is_usage(made):
+    (made / "p.toml").write_bytes(b"zone = \xff")
+    assert timebank("policy publish p.toml --effective-on 2026-03-01").code == Exit.USAGE
+
+
+def test_nothing_to_change_is_usage(made):
+    (made / "p.json").write_text("{}")
+    assert timebank("policy publish p.json --effective-on 2026-03-01").code == Exit.USAGE

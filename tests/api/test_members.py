@@ -3,16 +3,22 @@
 import asyncio
 import csv
 import io
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 from python_calamine import CalamineWorkbook
 from sqlalchemy import Engine, event
 
+from api.asks import MemberAsk
+from api.imports import import_members
 from api.members import Balance, MemberItem, MemberWritten, PassbookLine
+from api.registration import Registration, register_one
 from ledger import journal
-from ledger.desk import Answer, Busy, Job
+from ledger.commands import Stamp, SuspendOrganisation
+from ledger.desk import Answer, Busy, Job, Mode, Once
 from ledger.units import new_id
 from ledger.vault import Newcomer, Person
 from tests.api.house import Caller, House, Said
@@ -29,6 +35,13 @@ ZHANG: dict[str, Any] = {
         "birth_date": "1990-01-01",
         "phone": "13812345678",
     },
+}
+STAMP: Stamp = {
+    "actor": "cli",
+    "actor_name": "cli",
+    "actor_member": None,
+    "by_admin": True,
+    "correlation_id": "chain",
 }
 NOBODY = "019f0000-0000-7000-8000-00000000dead"
 
@@ -160,6 +173,61 @@ async def test_a_row_that_another_dropped_meanwhile_is_begun_again(
     assert said.status == 201
     assert held(house) == {said.json["id"]: "active"}
     assert house.ledger.vault.find_refs("org-a", ["V-1"]) == {"V-1": said.json["id"]}
+
+
+def meanwhile(house: House, monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]) -> None:
+    """Let something happen once, between the desk's first word and the fact."""
+    ask, happened = house.ledger.desk.ask_now, []
+
+    def after_that(job: Job) -> Answer:
+        if not job.dry_run and not happened:
+            happened.append(True)
+            happen()
+        return ask(job)
+
+    monkeypatch.setattr(house.ledger.desk, "ask_now", after_that)
+
+
+async def test_who_was_answered_by_the_same_request_elsewhere_leaves_no_row(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = Once("organisation:org-a", "k-1", b"f" * 32)
+
+    def ask() -> Registration:
+        body = MemberAsk.model_validate({"roles": ["volunteer"], "unit": "lake"})
+        return Registration("org-a", (body,), STAMP, once=once)
+
+    meanwhile(house, monkeypatch, lambda: register_one(house.ledger, ask()))
+    answer = register_one(house.ledger, ask())
+    assert answer.replayed
+    assert held(house) == {orjson.loads(answer.body)["id"]: "active"}
+
+
+@pytest.mark.parametrize("mode", ["one", "each", "all"])
+async def test_who_is_refused_only_at_the_second_word_leaves_no_row(
+    house: House, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    suspended = SuspendOrganisation(**STAMP, code="org-a", reason="x")
+    meanwhile(house, monkeypatch, lambda: house.write(suspended))
+    if mode == "one":
+        refused = await add(house.poster)
+        assert (refused.status, refused.code) == (409, "organisation_suspended")
+    else:
+        said = import_members(
+            house.ledger, "org-a", STAMP, b"roles,unit\nvolunteer,lake\n", mode=mode
+        )
+        assert said["refused"] == 1
+    assert held(house) == {}
+
+
+async def test_a_replay_finishes_what_broke_off_before_its_row_was_active(house: House) -> None:
+    first = await house.poster.post("/v1/members", ZHANG, once="k-1")
+    with house.ledger.vault_engine.connect() as db:
+        db.exec_driver_sql("UPDATE people SET status = 'pending'")
+        db.commit()
+    again = await house.poster.post("/v1/members", ZHANG, once="k-1")
+    assert (again.status, again.body) == (201, first.body)
+    assert held(house) == {first.json["id"]: "active"}
 
 
 async def test_people_without_a_reference_are_each_a_member(house: House) -> None:

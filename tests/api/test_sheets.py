@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 import zipfile
 from datetime import UTC, date, datetime
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
+from api import xlsx_rows
 from api.asks import MemberAsk, ServiceRecordAsk
 from api.imports import MEMBER_SHEET, RECORD_SHEET, read_items
 from api.problems import Invalid
@@ -161,24 +164,37 @@ def test_a_small_sheet_that_claims_a_far_corner_harms_nobody() -> None:
         lines(file.getvalue())
 
 
-def test_a_zip_bomb_harms_nobody() -> None:
-    made = workbook(HEADER, ["R-1"])
-    bomb = io.BytesIO()
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    """An XLSX of a megabyte and a half in which one text has a gigabyte and a half."""
+    swollen = io.BytesIO()
     with (
-        zipfile.ZipFile(io.BytesIO(made)) as archive,
-        zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as swollen,
+        zipfile.ZipFile(io.BytesIO(workbook(HEADER, ["R-1"]))) as archive,
+        zipfile.ZipFile(swollen, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as written,
     ):
         for name in archive.namelist():
             if name == "xl/sharedStrings.xml":
-                with swollen.open(name, "w", force_zip64=True) as entry:
+                with written.open(name, "w", force_zip64=True) as entry:
                     entry.write(b'<?xml version="1.0"?><sst><si><t>')
                     for _ in range(1_500):
                         entry.write(b"a" * 1024 * 1024)
             else:
-                swollen.writestr(name, archive.read(name))
-    assert len(bomb.getvalue()) < 2_000_000
+                written.writestr(name, archive.read(name))
+    return swollen.getvalue()
+
+
+def test_a_zip_bomb_harms_nobody(bomb: bytes) -> None:
+    assert len(bomb) < 16 * 1024 * 1024
     with pytest.raises(Refused, match="unreadable_sheet"):
-        lines(bomb.getvalue())
+        lines(bomb)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a program to its memory")
+def test_a_zip_bomb_ends_its_reader_before_it_has_the_machines_memory(bomb: bytes) -> None:
+    program = [sys.executable, "-P", xlsx_rows.__file__]
+    ended = subprocess.run(program, input=bomb, capture_output=True, check=False)
+    assert ended.returncode != 0
+    assert b"memory" in ended.stderr.lower()
 
 
 # --- lines as asks -------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """Many rows at once by the driver's quickest way, past SQLAlchemy's cost for each."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, Table, Text
@@ -88,28 +88,24 @@ _BIGINT, _INTEGER = struct.Struct(">iq"), struct.Struct(">ii")
 
 
 def _packed(table: Table, rows: Sequence[tuple[Any, ...]]) -> bytes:
-    fields = _FIELDS.pack(len(table.columns))
+    """The rows' fields, packed column by column, which is quicker than row by row."""
     kinds = _kinds(table)
-    length = _LENGTH.pack
-    parts: list[bytes] = []
-    add = parts.append
-    for row in rows:
-        add(fields)
-        for kind, value in zip(kinds, row, strict=True):
-            if value is None:
-                add(_NULL)
-            elif kind == "bytes":
-                add(length(len(value)))
-                add(value)
-            elif kind == "text":
-                spelled = value.encode()
-                add(length(len(spelled)))
-                add(spelled)
-            elif kind == "bigint":
-                add(_BIGINT.pack(8, value))
-            else:
-                add(_INTEGER.pack(4, value))
-    return b"".join(parts)
+    columns = zip(*rows, strict=True)
+    fields = [_packed_column(kind, column) for kind, column in zip(kinds, columns, strict=True)]
+    begin = repeat(_FIELDS.pack(len(kinds)))
+    return b"".join(chain.from_iterable(zip(begin, *fields)))  # noqa: B905  (begin has no end)
+
+
+def _packed_column(kind: str, column: Iterable[Any]) -> list[bytes]:
+    length, number = _LENGTH.pack, (_BIGINT if kind == "bigint" else _INTEGER).pack
+    match kind:
+        case "bytes":
+            return [_NULL if v is None else length(len(v)) + v for v in column]
+        case "text":
+            spelled = [None if v is None else v.encode() for v in column]
+            return [_NULL if v is None else length(len(v)) + v for v in spelled]
+    bytes_long = 8 if kind == "bigint" else 4
+    return [_NULL if v is None else number(bytes_long, v) for v in column]
 
 
 @cache

@@ -1,13 +1,13 @@
 """The OpenAPI 3.1 document, assembled from the routes and their models."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, get_args
 
 from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from api.contract import IDEMPOTENCY_KEY_PATTERN, JSON, PATH_PARTS, PROBLEM_JSON, Route
+from api.contract import IDEMPOTENCY_KEY_PATTERN, JSON, PATH_PARTS, PROBLEM_JSON, Page, Route
 from api.problems import RETRY_AFTER_SECONDS, RULE_STATUS, STATUS
 from ledger.refusals import REFUSALS
 
@@ -21,10 +21,11 @@ _REF = "#/components/schemas/{model}"
 def document(routes: Sequence[Route], version: str) -> Json:
     """The whole document."""
     schemas = _Schemas(routes)
+    links = _links(routes)
     responses: dict[str, Json] = {}
     paths: dict[str, Json] = {}
     for route in routes:
-        operation = _operation(route, schemas, responses)
+        operation = _operation(route, schemas, responses, links.get(route.path, {}))
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -93,7 +94,9 @@ class _Schemas:
         return self._names[model, "validation"]
 
 
-def _operation(route: Route, schemas: _Schemas, responses: dict[str, Json]) -> Json:
+def _operation(
+    route: Route, schemas: _Schemas, responses: dict[str, Json], below: Mapping[str, str]
+) -> Json:
     operation: Json = {
         "operationId": route.operation,
         "tags": [route.tag],
@@ -109,7 +112,7 @@ def _operation(route: Route, schemas: _Schemas, responses: dict[str, Json]) -> J
                 for status, codes in problem_codes(route).items()
             },
             **{
-                str(status): _answer(route, status, answer, schemas)
+                str(status): _answer(route, status, answer, schemas, below)
                 for status, answer in route.answers.items()
             },
         },
@@ -117,6 +120,17 @@ def _operation(route: Route, schemas: _Schemas, responses: dict[str, Json]) -> J
     if route.takes_body:
         operation["requestBody"] = _body(route, schemas)
     return operation
+
+
+def _links(routes: Sequence[Route]) -> dict[str, dict[str, str]]:
+    """What can be asked of a collection's items: operation -> the item's name in the path."""
+    found: dict[str, dict[str, str]] = {}
+    for route in routes:
+        collection, place, rest = route.path.partition("/{")
+        name = rest.partition("}")[0]
+        if place and "{" not in rest:
+            found.setdefault(collection, {})[route.operation] = name
+    return found
 
 
 def _description(route: Route) -> str:
@@ -216,7 +230,13 @@ def _required(model: type[BaseModel]) -> bool:
     return any(field.is_required() for field in model.model_fields.values())
 
 
-def _answer(route: Route, status: int, answer: type[BaseModel] | None, schemas: _Schemas) -> Json:
+def _answer(
+    route: Route,
+    status: int,
+    answer: type[BaseModel] | None,
+    schemas: _Schemas,
+    below: Mapping[str, str],
+) -> Json:
     headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if route.roles:
         headers["Ledger-Position"] = {"$ref": "#/components/headers/Ledger-Position"}
@@ -232,7 +252,27 @@ def _answer(route: Route, status: int, answer: type[BaseModel] | None, schemas: 
             content[media] = {"schema": {"type": "object" if media == JSON else "string"}}
     if content:
         said["content"] = content
+    if status < 300 and answer is not None:
+        first = "/data/0" if issubclass(answer, Page) else ""
+        links = {
+            operation: {
+                "operationId": operation,
+                "parameters": {name: f"$response.body#{first}/{name}"},
+            }
+            for operation, name in below.items()
+            if name in _item_fields(answer)
+        }
+        if links:
+            said["links"] = links
     return said
+
+
+def _item_fields(answer: type[BaseModel]) -> Set[str]:
+    """What an answer says of an item, or a page of each of its items."""
+    if not issubclass(answer, Page):
+        return answer.model_fields.keys()
+    (item,) = get_args(answer.model_fields["data"].annotation)
+    return set(item.model_fields)
 
 
 def _problem_response(status: int, codes: list[str], responses: dict[str, Json]) -> Json:

@@ -64,8 +64,7 @@ def replay(until: int | None) -> Told:
             shown.total = last
             shown.to(position)
 
-        if until is None:
-            views.catch_up(progress=heard)
+        views.catch_up(progress=heard)
         replayed = _replayed(views, until, heard)
     live, anew = replayed.digests
     found = replayed.difference

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from ledger.settings import Settings
 
-DRAIN_SECONDS = 30.0
-"""How long requests under way may take once the server was told to stop."""
+DRAIN_SECONDS = 15.0
+"""How long requests under way may take once the server was told to stop: longer than a writer waits
+for its turn. A body that has not arrived by then never will; nothing of it was acknowledged."""
 
 BACKLOG = 1_024
 
@@ -62,7 +63,7 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
                 shown.total = last
                 shown.to(position)
 
-            views.prepare(heard)
+            views.catch_up(progress=heard)
         views.start()
         try:
             app = make_app(ledger, views, given)

@@ -105,7 +105,7 @@ def run_checks(venv: Path, *pytest_arguments: str) -> int:
         sys.stderr.flush()
         command = [str(venv / "bin" / "python"), "-m", *check]
         if subprocess.call(command, cwd=CHECKOUT, env=child_environment(venv)):  # noqa: S603
-            failed.append(" ".join(check[:2]))
+            failed.append(" ".join(word for word in check[:2] if not word.startswith("-")))
     if failed:
         said = ", ".join(failed)
         tell(f"没有通过：{said}", f"failed: {said}")

@@ -1,43 +1,33 @@
-"""Members over HTTP: register, join, look up, change; their balance and their passbook."""
+"""Members over HTTP: register, join, look up, change."""
 
 import asyncio
-from collections.abc import Iterator
-from tempfile import TemporaryFile
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from api.asks import Code, Day, MemberAsk, MemberChangeAsk, Text, Uuid
+from api.asks import Code, MemberAsk, MemberChangeAsk, Text, Uuid
 from api.contract import (
     EVERYONE,
     POSTERS,
-    DayText,
     Fields,
-    InstantInQuery,
     InstantText,
     Page,
     PageQuery,
-    ReadQuery,
     Route,
-    Whole,
     Written,
 )
 from api.guard import Call
 from api.lists import answer_page, page_of
 from api.problems import FieldError, Invalid
 from api.registration import Registration, change, position_in, register_one
-from api.sheets import CSV, XLSX, csv_text, write_xlsx
 from ledger.desk import Answer
 from ledger.events import MemberRole
 from ledger.keys import Key
-from ledger.units import Refused, instant_text
-from projections import directory, passbook
+from ledger.units import Refused
+from projections import directory
 from projections.listing import Item, Listed
-
-LINES_AT_ONCE = 2_000
-CHUNK_BYTES = 64 * 1024
 
 # --- asking --------------------------------------------------------------------------------------
 
@@ -126,70 +116,7 @@ async def item(call: Call) -> web.Response:
     return call.answer(found, position=position)
 
 
-class BalanceQuery(ReadQuery):
-    """As of when; what is given holds together."""
-
-    as_of: Annotated[
-        InstantInQuery | None, Field(description="As it was known at this instant.")
-    ] = None
-    served_until: Annotated[
-        Day | None, Field(description="Of services until this date, and what else happened by it.")
-    ] = None
-    position: Annotated[
-        Whole | None, Field(ge=0, description="As it was known at this position.")
-    ] = None
-
-
-async def balance(call: Call) -> web.Response:
-    """What stands to the member's name."""
-    return await call.read(_visible_balance, call.key, call.path["id"], call.query)
-
-
-def _visible_balance(
-    connection: Connection, key: Key, member_id: str, query: BalanceQuery
-) -> Fields | None:
-    sight = _sight(connection, key, member_id)
-    if sight is None:
-        return None
-    if sight == "joined":
-        raise Refused("forbidden")
-    found = passbook.balance(
-        connection,
-        member_id,
-        position=query.position,
-        as_of=query.as_of,
-        served_until=query.served_until,
-    )
-    if found is not None and query.as_of is not None:
-        found["as_of"] = instant_text(query.as_of)
-    return found
-
-
-class PassbookQuery(PageQuery):
-    """A page as JSON, or the whole book as a sheet."""
-
-    format: Literal["json", "csv", "xlsx"] = "json"
-
-
-async def read_passbook(call: Call) -> web.StreamResponse:
-    """The member's lines; a joined organisation sees its own, without balances."""
-    position = call.views.position
-    member_id, query = call.path["id"], call.query
-    sight = await call.look_up(_sight, call.key, member_id)
-    if sight is None:
-        raise Refused("not_found")
-    organisation = call.key.organisation if sight == "joined" else None
-    match query.format:
-        case "csv":
-            return await _stream_csv(call, member_id, organisation, position)
-        case "xlsx":
-            return await _send_xlsx(call, member_id, organisation, position)
-    return await answer_page(
-        call, _passbook_lines, member_id, query.after, query.limit, organisation
-    )
-
-
-def _sight(connection: Connection, key: Key, member_id: str) -> Sight | None:
+def sight_of(connection: Connection, key: Key, member_id: str) -> Sight | None:
     """How much the key sees of a member, and whether there is one at all."""
     seen = _visible_member(connection, key, member_id)
     return None if seen is None else seen[1]
@@ -229,81 +156,6 @@ def _shown(found: Item, key: Key) -> tuple[Item, Sight]:
     if sight == "joined":
         found["home_organisation"] = None
     return found, sight
-
-
-# --- the passbook --------------------------------------------------------------------------------
-
-COLUMNS = (
-    *("position", "recorded_at", "served_on", "kind", "credits", "minutes", "points"),
-    *("balance_after", "ref", "record_id"),
-)
-
-
-def _passbook_lines(
-    connection: Connection, member_id: str, after: int, limit: int, organisation: str | None
-) -> Listed:
-    page = passbook.lines(connection, member_id, after, limit, organisation=organisation)
-    lines = [{name: line[name] for name in COLUMNS} for line in page.items]
-    if organisation is not None:
-        for line in lines:
-            line["balance_after"] = None
-    return page._replace(items=lines)
-
-
-async def _stream_csv(
-    call: Call, member_id: str, organisation: str | None, position: int
-) -> web.StreamResponse:
-    """The whole book, a page in memory at a time."""
-    response = web.StreamResponse(headers=_file_headers(call, f"{CSV}; charset=utf-8", position))
-    await response.prepare(call.request)
-    text = csv_text([COLUMNS])
-    after: int | None = 0
-    while after is not None:
-        page = await call.look_up(_passbook_lines, member_id, after, LINES_AT_ONCE, organisation)
-        text += csv_text(tuple(line.values()) for line in page.items)
-        await response.write(text.encode())
-        text, after = "", page.next
-    await response.write_eof()
-    return response
-
-
-async def _send_xlsx(
-    call: Call, member_id: str, organisation: str | None, position: int
-) -> web.StreamResponse:
-    """The whole book, written to a file without a name first."""
-    with TemporaryFile() as file:
-        await call.look_up(_write_passbook, file, member_id, organisation)
-        response = web.StreamResponse(headers=_file_headers(call, XLSX, position))
-        response.content_length = file.tell()
-        await response.prepare(call.request)
-        file.seek(0)
-        while chunk := file.read(CHUNK_BYTES):
-            await response.write(chunk)
-        await response.write_eof()
-    return response
-
-
-def _write_passbook(
-    connection: Connection, file: IO[bytes], member_id: str, organisation: str | None
-) -> None:
-    def rows() -> Iterator[tuple[Any, ...]]:
-        yield COLUMNS
-        after: int | None = 0
-        while after is not None:
-            page = _passbook_lines(connection, member_id, after, LINES_AT_ONCE, organisation)
-            for line in page.items:
-                yield tuple(line.values())
-            after = page.next
-
-    write_xlsx(file, "passbook", rows())
-    file.seek(0, 2)
-
-
-def _file_headers(call: Call, content_type: str, position: int) -> dict[str, str]:
-    name = f"passbook-{call.path['id']}.{call.query.format}"
-    headers = call.headers(content_type, position)
-    headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return headers
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -357,51 +209,6 @@ class MemberPage(Page):
     """Members, in the order in which they became known."""
 
     data: list[Member]
-
-
-class CreditBalances(BaseModel):
-    """Credit-minutes by what may be done with them."""
-
-    available: int
-    held: int
-    frozen: int
-    receivable: Annotated[int, Field(description="What the member owes, positive.")]
-
-
-class Balance(BaseModel):
-    """What stands to a member's name, as of a moment."""
-
-    member_id: Uuid
-    position: int
-    as_of: InstantText | None
-    service_minutes: int
-    credits: CreditBalances
-    coins: Annotated[str, Field(description="`available` / 60, floored to two decimals.")]
-    points: int
-    tier: Literal["CERTIFIED", "PROFESSIONAL", "SUPERVISING_EXPERT"] | None
-    stars: int
-    grade: Literal["G1", "G2", "G3", "G4", "UNGRADED"]
-
-
-class PassbookLine(BaseModel):
-    """One event that concerns the member's account."""
-
-    position: int
-    recorded_at: InstantText
-    served_on: DayText
-    kind: str
-    credits: Annotated[int, Field(description="The change of what is available.")]
-    minutes: int
-    points: int
-    balance_after: int | None
-    ref: str | None
-    record_id: Uuid | None
-
-
-class Passbook(Page):
-    """The member's lines, oldest first."""
-
-    data: list[PassbookLine]
 
 
 TAG = "Members"
@@ -464,30 +271,5 @@ ROUTES = [
         body=MemberChangeAsk,
         answers={200: MemberWritten},
         problems=("person_known_otherwise",),
-    ),
-    Route(
-        method="GET",
-        path="/v1/members/{id}/balance",
-        handler=balance,
-        operation="get_balance",
-        tag=TAG,
-        summary_zh="余额：现在，或截至某时刻、位置、服务日期",
-        summary_en="Get a balance: now, or as of an instant, a position, a service date",
-        roles=EVERYONE,
-        query=BalanceQuery,
-        answers={200: Balance},
-    ),
-    Route(
-        method="GET",
-        path="/v1/members/{id}/passbook",
-        handler=read_passbook,
-        operation="get_passbook",
-        tag=TAG,
-        summary_zh="存折",
-        summary_en="Get a passbook",
-        roles=EVERYONE,
-        query=PassbookQuery,
-        answers={200: Passbook},
-        also=(CSV, XLSX),
     ),
 ]

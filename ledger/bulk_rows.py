@@ -34,6 +34,18 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
                 copy.write(_COPY_BEGIN + _packed(table, rows) + _COPY_END)
 
 
+def upsert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert whole rows, or put them in the place of those that have the same key."""
+    if not rows:
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver_errors(connection):
+        if connection.dialect.name == "sqlite":
+            _insert_sqlite(driver, table, rows, _instead(table))
+        else:
+            driver.execute(_upsert(table), [list(column) for column in zip(*rows, strict=True)])
+
+
 @contextmanager
 def driver_errors(connection: Connection) -> Iterator[None]:
     """Raise what the driver raises as SQLAlchemy does; a broken connection leaves the pool."""
@@ -51,7 +63,9 @@ def driver_errors(connection: Connection) -> Iterator[None]:
         raise wrapped from error
 
 
-def _insert_sqlite(driver: Any, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+def _insert_sqlite(
+    driver: Any, table: Table, rows: Sequence[tuple[Any, ...]], tail: str = ""
+) -> None:
     """Some statements of many rows each, not a statement a row.
 
     Python's driver lets go of the interpreter for every step of a statement, and gets it back from
@@ -61,7 +75,8 @@ def _insert_sqlite(driver: Any, table: Table, rows: Sequence[tuple[Any, ...]]) -
     for size in ROWS_A_STATEMENT:
         while len(rows) - start >= size:
             part = rows[start : start + size]
-            driver.execute(_insert(table, "?", size), tuple(chain.from_iterable(part)))
+            statement = _insert(table, "?", size) + tail
+            driver.execute(statement, tuple(chain.from_iterable(part)))
             start += size
 
 
@@ -71,6 +86,26 @@ def _insert(table: Table, place: str, rows: int) -> str:
     places = ", ".join([place] * len(table.columns))
     values = ", ".join([f"({places})"] * rows)
     return f'INSERT INTO "{table.name}" ({columns}) VALUES {values}'  # noqa: S608  (names are ours)
+
+
+@cache
+def _upsert(table: Table) -> str:
+    kinds = {"bytes": "bytea", "text": "text", "bigint": "bigint", "integer": "integer"}
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    arrays = ", ".join(f"%s::{kinds[kind]}[]" for kind in _kinds(table))
+    rows = f"SELECT * FROM unnest({arrays})"
+    return f'INSERT INTO "{table.name}" ({columns}) {rows}{_instead(table)}'  # noqa: S608
+
+
+@cache
+def _instead(table: Table) -> str:
+    key = ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
+    values = ", ".join(
+        f'"{column.name}" = excluded."{column.name}"'
+        for column in table.columns
+        if not column.primary_key
+    )
+    return f" ON CONFLICT ({key}) DO UPDATE SET {values}"
 
 
 @cache

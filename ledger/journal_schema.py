@@ -78,14 +78,6 @@ keys = Table(
     Column("created_at", _Text, nullable=False),
     Column("revoked_at", _Text),
 )
-snapshots = Table(  # folded states of long streams; disposable
-    "snapshots",
-    metadata,
-    Column("stream", _Text, primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("format", Integer, nullable=False),
-    Column("state", LargeBinary, nullable=False),
-)
 tracking = Table(  # how far each follower of the library's kind has come
     "tracking",
     metadata,

@@ -53,7 +53,6 @@ from ledger.journal_schema import (
     metadata,
     receipts,
     record_entries,
-    snapshots,
     tracking,
 )
 from ledger.wakeup import Wakeup
@@ -96,7 +95,6 @@ __all__ = [
     "receipts",
     "record_entries",
     "sibling_url",
-    "snapshots",
     "tracking",
 ]
 

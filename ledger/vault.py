@@ -19,7 +19,6 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.schema import CreateSchema
 
 from ledger.personal_data import DEFAULT_DOCUMENT_KIND, PERSON_FIELDS, Person, normalise
 from ledger.remembered import Remembered
@@ -48,15 +47,7 @@ from ledger.vault_rows import (
     vault,
 )
 
-__all__ = ["Held", "Known", "Newcomer", "Person", "Vault", "WrongVaultKey", "create", "metadata"]
-
-
-def create(engine: Engine, schema: str) -> None:
-    """The vault's tables, where they are not there yet; on PostgreSQL in this schema."""
-    with engine.execution_options(writing=True).begin() as db:
-        if db.dialect.name == "postgresql":
-            db.execute(CreateSchema(schema, if_not_exists=True))
-        metadata.create_all(db)
+__all__ = ["Held", "Known", "Newcomer", "Person", "Vault", "WrongVaultKey", "metadata"]
 
 
 class WrongVaultKey(Exception):
@@ -84,8 +75,8 @@ class Held:
 class Vault:
     """The personal data behind one vault key.
 
-    The engine is from `store.open_engine`, durable; `create` has made the tables. A new vault takes
-    the key, a made one refuses every other.
+    The engine is from `store.open_engine`, durable; `migrations.upgrade` has made the tables. A
+    new vault takes the key, a made one refuses every other.
     """
 
     def __init__(

@@ -18,9 +18,8 @@ import click
 import psycopg
 
 from ledger import store
-from ledger.events import HoursVerified, encode
+from ledger.events import encode
 from ledger.opening import open_ledger
-from ledger.units import new_id
 from projections.sums import sums
 from projections.views import Views
 from scripts import bench_houses, bench_load
@@ -230,33 +229,9 @@ def _append(folder: Path, url: str | None) -> dict[str, float]:
 def _rows(batch: int) -> list[store.NewRow]:
     rows: list[store.NewRow] = []
     for number in range(batch * APPEND_ROWS, (batch + 1) * APPEND_ROWS):
-        member = f"019f0000-0000-7000-8000-{number % 1_000:012d}"
-        event = HoursVerified(
-            actor="k1234567",
-            recorded_at="2026-03-06T16:00:00.123456Z",
-            correlation_id=new_id(),
-            record_id=new_id(),
-            member_id=member,
-            organisation="bench",
-            receipt=f"append-{number}",
-            activity="陪伴就医",
-            category="elderly",
-            place="bench",
-            responsible="staff-7",
-            started_at="2026-03-06T06:00:00Z",
-            ended_at="2026-03-06T08:00:00Z",
-            served_on="2026-03-06",
-            capacity="volunteer",
-            evidence="attested",
-            late=False,
-            policy_version=1,
-            minutes=120,
-            overlap_minutes=0,
-            credits=120,
-            rate_bps=10_000,
-            entries=(("issue:service", -120), (f"person:{member}:available", 120)),
-        )
-        rows.append((f"account:{member}", number // 1_000 + 1, "HoursVerified", encode(event)))
+        nth = number // 1_000 + 1
+        event = bench_houses.seeded_record(f"{number % 1_000:036d}", number, nth)
+        rows.append((event.stream, nth, "HoursVerified", encode(event)))
     return rows
 
 

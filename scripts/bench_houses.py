@@ -105,10 +105,13 @@ def fill(house: House, count: int) -> None:
     with opened.reading() as connection:
         after = store.last_position(connection)
     for start in range(0, count, SEED_BATCH):
-        entries = [
-            _record(house.members, versions, number, after + 1 + number - start)
-            for number in range(start, min(start + SEED_BATCH, count))
-        ]
+        entries = []
+        for number in range(start, min(start + SEED_BATCH, count)):
+            member = house.members[number % MEMBERS]
+            versions[member] += 1
+            event = seeded_record(member, number, versions[member])
+            position = after + 1 + number - start
+            entries.append(Entry(position, event.stream, versions[member], "HoursVerified", event))
         rows = [(e.stream, e.version, e.type, encode(e.event)) for e in entries]
         with opened.writing() as connection:
             store.append(connection, rows, after)
@@ -119,11 +122,10 @@ def fill(house: House, count: int) -> None:
     opened.close()
 
 
-def _record(members: list[str], versions: dict[str, int], number: int, position: int) -> Entry:
-    member = members[number % len(members)]
-    versions[member] += 1
-    started_at = SERVED_FROM + timedelta(minutes=2 * versions[member])
-    event = HoursVerified(
+def seeded_record(member: str, number: int, nth: int) -> HoursVerified:
+    """A member's nth record, as the desk would have decided it; `number` makes its receipt."""
+    started_at = SERVED_FROM + timedelta(minutes=2 * nth)
+    return HoursVerified(
         actor="k1234567",
         recorded_at=recorded_text(STARTED - timedelta(days=1)),
         correlation_id=new_id(),
@@ -148,7 +150,6 @@ def _record(members: list[str], versions: dict[str, int], number: int, position:
         rate_bps=10_000,
         entries=(("issue:service", -2), (f"person:{member}:available", 2)),
     )
-    return Entry(position, f"account:{member}", versions[member], "HoursVerified", event)
 
 
 def _journal_bytes(opened: store.Store) -> int:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from ledger import vault_rows
+from ledger import migrations, vault_rows
 from ledger.personal_data import PERSON_FIELDS, Person, mask, normalise
 from ledger.sealing import SealBroken, Sealing
 from ledger.store import open_engine, sibling_url
 from ledger.units import new_id, recorded_text
-from ledger.vault import Known, Newcomer, Vault, WrongVaultKey, create, metadata
+from ledger.vault import Known, Newcomer, Vault, WrongVaultKey, metadata
 
 NOW = datetime(2026, 3, 6, 10, tzinfo=UTC)
 VAULT_KEY = bytes(range(32))
@@ -33,7 +33,7 @@ LI = Person(
 
 def opened(database_url: str) -> Engine:
     engine = open_engine(sibling_url(database_url, "vault"), "main_vault", durable=True)
-    create(engine, "main_vault")
+    migrations.upgrade(engine, "vault")
     return engine
 
 

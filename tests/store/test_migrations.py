@@ -101,7 +101,7 @@ def test_tables_of_the_librarys_recorders_are_no_difference(store: Store) -> Non
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("DROP TABLE snapshots", "snapshots"),
+        ("DROP TABLE tracking", "tracking"),
         ("ALTER TABLE keys ADD COLUMN more TEXT", "more"),
         ("DROP INDEX answers_kept_at", "answers_kept_at"),
     ],

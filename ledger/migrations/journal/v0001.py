@@ -58,13 +58,6 @@ def upgrade() -> None:
         sa.Column("revoked_at", _text),
     )
     op.create_table(
-        "snapshots",
-        sa.Column("stream", _text, primary_key=True),
-        sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("format", sa.Integer, nullable=False),
-        sa.Column("state", sa.LargeBinary, nullable=False),
-    )
-    op.create_table(
         "tracking",
         sa.Column("application", _text, primary_key=True),
         sa.Column("notification", sa.BigInteger, nullable=False),

@@ -12,22 +12,33 @@ DEPTH_MAX = 32
 _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
+def body_at_hand(request: web.Request, bytes_max: int) -> bytes | None:
+    """The body where all of it is here, which it nearly always is; else None: `read_body`."""
+    content = request.content
+    if not content.is_eof():
+        return None
+    body: bytes = content.read_nowait()
+    if len(body) > bytes_max:
+        raise too_large(bytes_max)
+    return body
+
+
 async def read_body(request: web.Request, bytes_max: int) -> bytes:
     """The whole body, or `too_large` as soon as that is known; never more than that is held."""
     said = request.headers.get(hdrs.CONTENT_LENGTH)
     if said is not None and int(said) > bytes_max:
         raise too_large(bytes_max)
-    content = request.content
-    first: bytes = content.read_nowait() if content.is_eof() else await content.readany()
-    if content.at_eof():  # nearly always: it came in one piece
-        return first
-    pieces, size = [first], len(first)
-    while not content.at_eof():
-        piece: bytes = await content.readany()
-        size += len(piece)
-        if size > bytes_max:
-            raise too_large(bytes_max)
-        pieces.append(piece)
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while not request.content.at_eof():
+            piece = await request.content.readany()
+            size += len(piece)
+            if size > bytes_max:
+                raise too_large(bytes_max)
+            pieces.append(piece)
+    except web.RequestPayloadError:  # its chunks are broken
+        raise Refused("malformed_json") from None
     return b"".join(pieces)
 
 
@@ -37,13 +48,18 @@ def too_large(bytes_max: int) -> Refused:
 
 
 def media_type(request: web.Request, taken: tuple[str, ...]) -> str:
-    """The body's media type, one of those that are taken; packed bodies are not unpacked."""
+    """The body's media type, one of those that are taken; packed bodies are not unpacked.
+
+    A request without any body is taken as an empty one.
+    """
     headers = request.headers
     if headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise Refused("unsupported_media_type")
     said = headers.get(hdrs.CONTENT_TYPE, "")
     if said in taken:
         return said
+    if not said and not request.can_read_body:
+        return taken[0]
     name, _, parameters = said.partition(";")
     name = name.strip().lower()
     if name not in taken:
@@ -71,7 +87,8 @@ def parse_json(raw: bytes) -> Any:
         except UnicodeDecodeError:
             raise Refused("bad_encoding") from None
         raise Refused("malformed_json") from None
-    depth, names = _measure(value)
+    flat = type(value) is dict and raw.count(b"{") == 1 and b"[" not in raw
+    depth, names = (1, len(value)) if flat else _measure(value)
     if depth > DEPTH_MAX:
         raise Refused("malformed_json")
     if _colons(raw) != names:

@@ -20,6 +20,7 @@ import structlog
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import OperationalError
 
 from api import bodies
 from api.contract import (
@@ -86,6 +87,7 @@ class Call:
         "once",
         "organisation",
         "path",
+        "position",
         "query",
         "request",
         "request_id",
@@ -110,6 +112,7 @@ class Call:
         self.media = ""  # the body's media type
         self.once: Once | None = None
         self.dry_run = False
+        self.position: int | None = None  # of what was written
 
     @property
     def ledger(self) -> "Ledger":
@@ -154,10 +157,13 @@ class Call:
         command's last entry is added; where there is none, the body brings its own.
         """
 
-        def said(outcome: Outcome) -> tuple[int, Fields]:
-            return answer(outcome.results[0])  # type: ignore[arg-type]  # a refusal is raised
+        def word(outcome: Outcome) -> Answer:
+            (done,) = outcome.results
+            return self._word(outcome, *answer(done))  # type: ignore[arg-type]  # no refusal
 
-        return await self.write_many((command,), "one", said)
+        job = Job((command,), word, "one", self.once, self.dry_run)
+        said = await self.door.ledger.desk.ask(job)
+        return self.deliver(said, self.position)
 
     async def write_many(
         self,
@@ -166,22 +172,23 @@ class Call:
         answer: Callable[[Outcome], tuple[int, Fields]],
     ) -> web.Response:
         """Ask the desk for several things in one transaction; `answer` words what came of them."""
-        position: int | None = None
 
         def word(outcome: Outcome) -> Answer:
-            nonlocal position
-            status, body = answer(outcome)
-            if self.dry_run:
-                body.pop("position", None)
-                body["dry_run"] = True
-            else:
-                if outcome.position is not None:
-                    body["position"] = outcome.position
-                position = body.get("position")
-            return Answer(status, orjson.dumps(body))
+            return self._word(outcome, *answer(outcome))
 
-        said = await self.ledger.desk.ask(Job(commands, word, mode, self.once, self.dry_run))
-        return self.deliver(said, position)
+        job = Job(commands, word, mode, self.once, self.dry_run)
+        said = await self.door.ledger.desk.ask(job)
+        return self.deliver(said, self.position)
+
+    def _word(self, outcome: Outcome, status: int, body: Fields) -> Answer:
+        if self.dry_run:
+            body.pop("position", None)
+            body["dry_run"] = True
+        else:
+            if outcome.position is not None:
+                body["position"] = outcome.position
+            self.position = body.get("position")
+        return Answer(status, orjson.dumps(body))
 
     def deliver(self, said: Answer, position: int | None = None) -> web.Response:
         """The desk's answer; one that was kept is the first one's, byte for byte."""
@@ -319,6 +326,9 @@ class Door:
                 response = call.refuse(Refused("busy"))
             except ConnectionError:
                 raise  # the client went away
+            except OperationalError as away:  # the database's doing, not ours
+                _log_bug(call, away)
+                response = call.refuse(Refused("busy"))
             except Exception as bug:  # the edge: logged, and answered once
                 _log_bug(call, bug)
                 response = call.refuse(Refused("internal"))
@@ -331,18 +341,7 @@ class Door:
 
         return handle
 
-    async def authenticate(self, request: web.Request) -> Key:
-        """Whose key it is; `unauthenticated` where it is nobody's."""
-        scheme, _, presented = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if scheme not in ("Bearer", "bearer"):
-            raise Refused("unauthenticated")
-        keyring = self.ledger.keyring
-        key = keyring.recall(presented) or await self._find_key(presented)
-        if key is None:
-            raise Refused("unauthenticated")
-        return key
-
-    async def _find_key(self, presented: str) -> Key | None:
+    async def find_key(self, presented: str) -> Key | None:
         """Ask the table in a thread, once for all who present the same key meanwhile."""
         asked = self._asked_keys.get(presented)
         if asked is None:
@@ -387,8 +386,12 @@ def _entrance(route: Route) -> Handler:
     async def enter(call: Call) -> web.StreamResponse:
         request = call.request
         if roles:
-            call.key = await call.door.authenticate(request)
-            if call.key.role not in roles:
+            presented = _presented(request)
+            key = call.ledger.keyring.recall(presented) or await call.door.find_key(presented)
+            if key is None:
+                raise Refused("unauthenticated")
+            call.key = key
+            if key.role not in roles:
                 raise Refused("forbidden")
         if patterns:
             call.path = dict(request.match_info)
@@ -397,7 +400,10 @@ def _entrance(route: Route) -> Handler:
                     raise Refused("not_found")
         content = b""
         if takes_body:
-            content = await _read(call, media, call.door.body_bytes_max)
+            call.media = bodies.media_type(request, media)
+            limit = call.door.body_bytes_max
+            at_hand = bodies.body_at_hand(request, limit)
+            content = await bodies.read_body(request, limit) if at_hand is None else at_hand
         if takes_once:
             call.once = _once(call, content)
 
@@ -467,13 +473,12 @@ def _plain(model: type[BaseModel]) -> Any:
         return None
 
 
-async def _read(call: Call, media: tuple[str, ...], bytes_max: int) -> bytes:
-    request = call.request
-    if request.headers.get(hdrs.CONTENT_TYPE) is None and not request.can_read_body:
-        call.media = media[0]
-        return b""  # nothing at all was sent
-    call.media = bodies.media_type(request, media)
-    return await bodies.read_body(request, bytes_max)
+def _presented(request: web.Request) -> str:
+    """The key in the request's head (RFC 6750, section 2.1)."""
+    scheme, _, presented = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme not in ("Bearer", "bearer"):
+        raise Refused("unauthenticated")
+    return presented
 
 
 def _once(call: Call, content: bytes) -> Once | None:

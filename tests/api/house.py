@@ -11,7 +11,7 @@ import orjson
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from api.app import make_app
+from api.app import DOOR, make_app
 from ledger import store
 from ledger.commands import AddOrganisation, AddUnit, Command, RegisterMember, Stamp
 from ledger.desk import Answer, Job
@@ -109,7 +109,10 @@ class Caller:
 class House:
     """What a test of the top floor stands in."""
 
-    def __init__(self, ledger: Ledger, views: Views, session: ClientSession, base: str) -> None:
+    def __init__(
+        self, app: web.Application, ledger: Ledger, views: Views, session: ClientSession, base: str
+    ) -> None:
+        self.door = app[DOOR]
         self.ledger = ledger
         self.views = views
         self._session = session
@@ -189,7 +192,7 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
         try:
             app: web.Application = make_app(ledger, views, settings)
             async with TestServer(app) as server, ClientSession(auto_decompress=False) as session:
-                house = House(ledger, views, session, f"http://{server.host}:{server.port}")
+                house = House(app, ledger, views, session, f"http://{server.host}:{server.port}")
                 register(house, house.member_id)
                 yield house
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from ledger.desk import Busy
 from tests.api.house import House
@@ -87,6 +88,17 @@ async def test_a_desk_that_takes_nothing_is_busy(
     said = await house.admin.post("/v1/units", unit(1))
     assert (said.status, said.code) == (503, "busy")
     assert int(said.headers["Retry-After"]) >= 1
+
+
+async def test_a_database_that_is_away_is_busy(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("gone"))
+
+    monkeypatch.setattr("projections.directory.unit", away)
+    said = await house.admin.get("/v1/units/lake")
+    assert (said.status, said.code) == (503, "busy")
 
 
 async def test_a_bug_is_answered_once_with_its_request_id(

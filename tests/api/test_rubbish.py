@@ -1,5 +1,6 @@
 """Rubbish of each kind gets its clear no, and nothing is written."""
 
+import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -169,6 +170,30 @@ async def test_a_body_without_a_length_is_refused_as_soon_as_it_is_over_the_limi
         },
     ) as response:
         assert response.status == 413
+
+
+async def test_a_body_whose_chunks_are_broken_is_refused(still_house: House) -> None:
+    host, _, port = still_house.admin.base.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST /v1/units HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        b"Content-Type: application/json\r\nAuthorization: Bearer "
+        + str(still_house.admin.text).encode()
+        + b'\r\n\r\n5\r\n{"cod\r\n'
+    )
+    await writer.drain()
+    writer.write(b"nonsense\r\n")
+    answer = await asyncio.wait_for(reader.read(), 15)
+    assert answer.split()[1] == b"400"
+    writer.close()
+
+
+async def test_a_smaller_limit_holds_for_small_bodies_too(
+    still_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(still_house.door, "body_bytes_max", len(RAW) - 1)
+    said = await still_house.admin.post("/v1/units", raw=RAW)
+    assert (said.status, said.code) == (413, "too_large")
 
 
 async def test_a_body_at_the_limit_is_read(still_house: House) -> None:

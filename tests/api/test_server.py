@@ -44,7 +44,7 @@ async def test_it_answers_what_is_under_way_before_it_ends(
         app = application.make_app(ledger, views, settings)
         served = asyncio.create_task(application.serve(app, settings, address.set_result))
         async with ClientSession(await address) as session:
-            house = House(ledger, views, session, await address)
+            house = House(app, ledger, views, session, await address)
             unit = {"code": "creek", "name": "溪谷", "level": "community"}
             under_way = asyncio.create_task(house.admin.post("/v1/units", unit))
             await asked.wait()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN_AFTER_SECONDS = 1.0
 PLAIN_LINE_EVERY_SECONDS = 5.0
-PIPE_WIDTH = 400  # of lines that go to a file or a pipe
+WIDTH = 400  # of a table at most: no key and no id is cut short, whatever the terminal's width
 
 
 class Exit(IntEnum):
@@ -111,7 +111,7 @@ def print_lines(lines: Iterable["RenderableType"]) -> None:
     out = sys.stdout
     console = Console(
         file=out,
-        width=None if out.isatty() else PIPE_WIDTH,
+        width=WIDTH,
         highlight=False,
         markup=False,
         emoji=False,
@@ -157,7 +157,8 @@ def table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> "Rendera
 
 def note(text: str) -> None:
     """A line for people beside the answer, on standard error."""
-    click.echo(text, err=True)
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 class Progress:

@@ -237,9 +237,9 @@ def languages() -> tuple[Language, ...]:
 
 
 def said(code: str, /, **params: object) -> str:
-    """A saying with its places filled; both languages stand on lines of their own."""
+    """A saying with its places filled; where both languages are spoken, each on its own line."""
     texts = dict(zip(("zh", "en"), SAYINGS[code], strict=True))
-    return "\n".join(texts[each].format_map(params) for each in languages())
+    return "\n".join(dict.fromkeys(texts[each].format_map(params) for each in languages()))
 
 
 def explained(zh: str, en: str) -> str:

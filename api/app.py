@@ -1,11 +1,9 @@
 """The application: every route in one table, before one open house."""
 
-import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -50,7 +48,6 @@ ROUTES: tuple[Route, ...] = (
 )
 
 DOOR = web.AppKey("door", Door)
-DRAIN_SECONDS = 30.0  # that answers under way may take once the server is told to end
 
 
 @cache
@@ -89,29 +86,6 @@ def make_app(ledger: "Ledger", views: "Views", settings: "Settings") -> web.Appl
     app.router.add_route("*", "/{rest:.*}", door.edge(_unlisted("*", _nowhere)))
     app.cleanup_ctx.append(_doors_life)
     return app
-
-
-async def serve(
-    app: web.Application, settings: "Settings", announce: Callable[[str], None]
-) -> None:
-    """Serve until SIGTERM or SIGINT, then take nothing new and answer what is under way.
-
-    `announce` is told the address once it answers. The stores are the caller's to close, after.
-    """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
-        host, port = runner.addresses[0][:2]
-        spare_the_collector()
-        announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for signal in (SIGTERM, SIGINT):
-            loop.add_signal_handler(signal, ended.set)
-        await ended.wait()
-    finally:
-        await runner.cleanup()
 
 
 def spare_the_collector() -> None:

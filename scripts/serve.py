@@ -50,7 +50,7 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
     """Open the ledger, bring its views up to date, and serve; `announce` is told the address."""
     import uvloop
 
-    from api.app import make_app
+    from api.app import make_app, spare_the_collector
     from api.log_lines import configure
     from projections.views import Views
 
@@ -67,6 +67,7 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
         views.start()
         try:
             app = make_app(ledger, views, given)
+            spare_the_collector()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(app, given.host, given.port, announce))
         finally:

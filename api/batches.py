@@ -18,7 +18,7 @@ from api.bodies import parse_json
 from api.contract import JSON, POSTERS, Fields, Route, WriteQuery
 from api.guard import Call
 from api.problems import FieldError, Invalid, No, errors_of, problem
-from api.service_records import POSTING_PROBLEMS, TAG, post_hours
+from api.service_records import POSTING_PROBLEMS, TAG, VISIT, post_hours
 from ledger.commands import Command, PostHours, Stamp
 from ledger.desk import Answer, Done, Job, Mode, Once, Outcome
 from ledger.refusals import Language
@@ -313,6 +313,7 @@ ROUTES = [
         write=True,
         raw=True,
         body=BatchAsk,
+        example={"mode": "each", "items": [VISIT]},
         query=BatchQuery,
         media=(JSON, NDJSON),
         answers={200: BatchWritten, 409: BatchRefused},

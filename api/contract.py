@@ -71,6 +71,7 @@ class Route:
     write: bool = False  # asks the desk: takes dry_run and, on POST, an Idempotency-Key
     query: "type[Query] | None" = None  # none: what every read or every write takes
     body: type[BaseModel] | None = None  # what the body is validated by and documented with
+    example: "Fields | None" = None  # a body
     media: tuple[str, ...] = (JSON,)  # media types of the body that are taken
     raw: bool = False  # the handler gets the body's bytes in `call.body`, not the model
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from api.contract import JSON, Route
@@ -118,7 +119,7 @@ def _operation(path: str, method: str, operation: Json) -> str:
         for each in operation["parameters"]
     )
     body = "".join(
-        f"<p>{escape(media)}: {_schema(said['schema'])}</p>"
+        f"<p>{escape(media)}: {_schema(said['schema'])}</p>{_example(said)}"
         for media, said in operation.get("requestBody", {}).get("content", {}).items()
     )
     answers = " ".join(f"<code>{status}</code>" for status in sorted(operation["responses"]))
@@ -128,6 +129,13 @@ def _operation(path: str, method: str, operation: Json) -> str:
         f"<small>{escape(operation['summary'])}</small></summary>"
         f"<p>{escape(roles)}</p><table>{asked}</table>{body}<p>{answers}</p></details>"
     )
+
+
+def _example(said: Json) -> str:
+    if "example" not in said:
+        return ""
+    spelled = orjson.dumps(said["example"], option=orjson.OPT_INDENT_2).decode()
+    return f"<pre>{escape(spelled)}</pre>"
 
 
 def _schema(schema: Json) -> str:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from api.contract import IDEMPOTENCY_KEY_PATTERN, JSON, PATH_PARTS, PROBLEM_JSON, Page, Route
-from api.problems import RETRY_AFTER_SECONDS, RULE_STATUS, STATUS
+from api.problems import RETRY_AFTER_SECONDS, RULE_STATUS, STATUS, FieldError, Invalid, problem
 from ledger.refusals import REFUSALS
 
 DOCUMENT = web.AppKey("openapi", bytes)
@@ -218,6 +218,8 @@ def _body(route: Route, schemas: _Schemas) -> Json:
     for media in route.media:
         if media == JSON and route.body is not None:
             content[media] = {"schema": schemas.of(route.body)}
+            if route.example is not None:
+                content[media]["example"] = route.example
         elif media.startswith("text/") or "json" in media:
             content[media] = {"schema": {"type": "string"}}
         else:
@@ -331,6 +333,13 @@ _HEADERS: Json = {
 _PROBLEM: Json = {
     "type": "object",
     "description": "A no (RFC 9457).",
+    "examples": [
+        problem(
+            Invalid([FieldError("/ended_at", "ends_before_start")]),
+            "zh",
+            "019f0000-0000-7000-8000-00000000000f",
+        )
+    ],
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
         "type": {"type": "string", "format": "uri-reference"},

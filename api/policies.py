@@ -158,6 +158,11 @@ ROUTES = [
         roles=ADMINS,
         write=True,
         body=PolicyAsk,
+        example={
+            "effective_on": "2026-06-01",
+            "changes": {"rounding": "half_hour_floor"},
+            "note": "夏季起按半小时计",
+        },
         answers={201: PolicyWritten},
         problems=("personal_data_in_text",),
     ),

@@ -298,6 +298,18 @@ _VERDICT_PROBLEMS = (
 )
 TAG = "Service records"
 
+VISIT: Fields = {
+    "receipt": "2026-0306-001",
+    "member_ref": "V-1001",
+    "activity": "陪伴就医",
+    "category": "elder-care",
+    "place": "lake",
+    "responsible": "staff-01",
+    "started_at": "2026-03-06T14:00:00+08:00",
+    "ended_at": "2026-03-06T16:00:00+08:00",
+}
+"""A service record as one is posted, for the document."""
+
 ROUTES = [
     Route(
         method="POST",
@@ -309,6 +321,7 @@ ROUTES = [
         roles=POSTERS,
         write=True,
         body=ServiceRecordAsk,
+        example=VISIT,
         answers={201: RecordWritten, 200: RecordWritten},
         problems=POSTING_PROBLEMS,
         tag=TAG,
@@ -346,6 +359,7 @@ ROUTES = [
         roles=VERIFIERS,
         write=True,
         body=VerdictAsk,
+        example={"reason": "已电话核实"},
         answers={200: RecordWritten},
         problems=(*_VERDICT_PROBLEMS, "overlapping_service"),
         tag=TAG,
@@ -360,6 +374,7 @@ ROUTES = [
         roles=VERIFIERS,
         write=True,
         body=RejectionAsk,
+        example={"reason": "服务未发生"},
         answers={200: RecordWritten},
         problems=_VERDICT_PROBLEMS,
         tag=TAG,

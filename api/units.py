@@ -82,6 +82,7 @@ ROUTES = [
         roles=ADMINS,
         write=True,
         body=UnitAsk,
+        example={"code": "creek", "name": "溪谷社区", "level": "community", "parent": "lake"},
         answers={201: UnitAdded},
         problems=("code_taken", "wrong_level", "personal_data_in_text"),
     ),

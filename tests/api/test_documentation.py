@@ -63,6 +63,13 @@ def test_every_problem_of_a_route_has_its_texts() -> None:
         assert set(route.problems) <= set(REFUSALS), route.path
 
 
+def test_every_json_body_has_an_example_that_can_be_taken() -> None:
+    for route in ROUTES:
+        if route.body is not None:
+            assert route.example is not None, route.path
+            route.body.model_validate(route.example)
+
+
 def test_writes_take_a_dry_run_and_posts_a_key() -> None:
     for route in ROUTES:
         operation = document()["paths"][route.path][route.method.lower()]

@@ -129,9 +129,6 @@ class Table(Verbs):
         except click.exceptions.NoArgsIsHelpError as asked:
             note(asked.format_message())
             sys.exit(Exit.USAGE)
-        except BrokenPipeError:
-            sys.stdout = None  # whoever read has gone; nothing is flushed at the end
-            sys.exit(Exit.OK)
         except Exception as error:
             heard = complaint(error)
             if heard is not None:

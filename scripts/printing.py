@@ -1,5 +1,6 @@
 """How a verb answers: a table for people or one JSON value for programs, and an exit code."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,11 +88,15 @@ def verb(
 
 
 def print_told(told: Told, *, as_json: bool) -> None:
-    """Write a verb's answer to standard output."""
-    if as_json:
-        print_json(told.value)
-    else:
-        print_lines(told.lines or [fields(told.value)])
+    """Write a verb's answer to standard output; whoever has read enough and gone is no error."""
+    try:
+        if as_json:
+            print_json(told.value)
+        else:
+            print_lines(told.lines or [fields(told.value)])
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # what is left in the buffer goes there at the end
 
 
 def print_json(value: Any) -> None:

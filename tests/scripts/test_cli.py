@@ -10,7 +10,7 @@ import pytest
 from scripts.cli import GROUPS, VERBS, main
 from scripts.complaints import KINDS, complaint
 from scripts.printing import Exit, Stopped
-from tests.scripts.typed import ROOT, run, timebank
+from tests.scripts.typed import ROOT, program, run, timebank
 
 PROGRAMS_OF_OURS = ("ledger", "projections", "api", "scripts")
 HEAVY = {"sqlalchemy", "pydantic", "aiohttp", "rich", "alembic", "cryptography"}
@@ -179,6 +179,26 @@ def test_a_file_that_is_no_database_is_told(folder):
     said = timebank("key list")
     assert said.code == Exit.UNAVAILABLE
     assert "not a database" in said.err
+
+
+def test_whoever_reads_only_the_beginning_is_not_bothered(made):
+    verb = program("openapi", made)
+    assert verb.stdout is not None
+    assert verb.stderr is not None
+    verb.stdout.read(10)
+    verb.stdout.close()
+    assert verb.stderr.read() == ""
+    verb.stderr.close()
+    assert verb.wait(timeout=60) == 0
+
+
+def test_who_interrupts_is_told_so(made, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scripts.api_keys.opened_journal", interrupt)
+    said = timebank("key list")
+    assert (said.code, said.err.strip()) == (130, "Interrupted.")
 
 
 def test_what_is_no_known_complaint_is_a_bug_and_raised():

@@ -70,6 +70,18 @@ def test_a_second_server_on_the_same_file_is_refused(made):
         assert get(f"{server['address']}/healthz")["status"] == "ok"
 
 
+@pytest.mark.postgresql
+def test_two_servers_stand_before_one_postgresql(folder, postgresql_url, monkeypatch):
+    monkeypatch.setenv("TIMEBANK_DATABASE_URL", postgresql_url)
+    assert timebank("init --admin-key-file admin.key").code == 0
+    key = (folder / "admin.key").read_text().strip()
+    with served(folder) as one, served(folder) as other:
+        said = timebank("unit add west --name 西海岸 --level district --json").json
+        for server in (one, other):
+            units = get(f"{server['address']}/v1/units?min_position={said['position']}", key)
+            assert [unit["code"] for unit in units["data"]] == ["west"]
+
+
 def test_a_server_that_was_killed_leaves_no_lock_behind(made):
     with served(made) as server:
         server["process"].kill()

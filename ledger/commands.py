@@ -42,7 +42,7 @@ class Command(msgspec.Struct, kw_only=True):
         raise NotImplementedError
 
     def then_relies_on(self, states: dict[str, Any]) -> Keys:
-        """Further keys, that the first states tell."""
+        """Further keys, that the states so far tell; none where they are all there."""
         return {}
 
 
@@ -190,7 +190,7 @@ class VerifyHours(Command, kw_only=True):
 
     def then_relies_on(self, states: dict[str, Any]) -> Keys:
         content = states["record"].content
-        if content is None:
+        if content is None or "poster" in states:
             return {}
         return {"account": f"account:{content.member_id}", "poster": f"actor:{content.actor}"}
 
@@ -207,7 +207,9 @@ class RejectHours(Command, kw_only=True):
 
     def then_relies_on(self, states: dict[str, Any]) -> Keys:
         content = states["record"].content
-        return {} if content is None else {"poster": f"actor:{content.actor}"}
+        if content is None or "poster" in states:
+            return {}
+        return {"poster": f"actor:{content.actor}"}
 
 
 class PublishPolicy(Command, kw_only=True):

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from time import monotonic
 from typing import Any, Literal, NamedTuple
 
@@ -23,7 +22,7 @@ from sqlalchemy import Connection, delete
 from sqlalchemy.exc import DBAPIError
 
 from ledger import journal, keys, store
-from ledger.commands import Command
+from ledger.commands import Command, Keys
 from ledger.events import Entry, Event, PostedContent, RecordEvent, encode
 from ledger.rules import RULEBOOK, STATES, State
 from ledger.rules.service_records import Record
@@ -105,6 +104,10 @@ class Job:
     once: Once | None = None
     dry_run: bool = False
     spoilt: bool = False  # something that belongs to it was refused at the door: `all` is none
+
+
+_Asked = tuple[Command, Keys]
+"""A command, and the keys that it relies on."""
 
 
 @dataclass(slots=True)
@@ -208,18 +211,21 @@ class Committer:
         return _Batch(connection, at, last, recorded_text(at))
 
     def _decide_all(self, batch: _Batch, jobs: Sequence[Job]) -> list[Answer | BaseException]:
-        self._look_up(batch, jobs)
+        asked = [[(command, command.relies_on()) for command in job.commands] for job in jobs]
+        self._look_up(batch, jobs, asked)
         answers: list[Answer | BaseException] = []
-        for job in jobs:
+        for job, commands in zip(jobs, asked, strict=True):
             before = len(batch.entries)
             try:
-                answers.append(self._decide(batch, job))
+                answers.append(self._decide(batch, job, commands))
+            except DBAPIError:
+                raise  # the transaction is broken, and so is the batch
             except Exception as no:  # a refusal or a bug; the other jobs stand all the same
                 self._undo(batch, before)
                 answers.append(no)
         return answers
 
-    def _decide(self, batch: _Batch, job: Job) -> Answer:
+    def _decide(self, batch: _Batch, job: Job, asked: list[_Asked]) -> Answer:
         if job.once is not None:
             place = (job.once.scope, job.once.key)
             before = batch.kept.get(place)
@@ -230,9 +236,9 @@ class Committer:
                 return answer._replace(replayed=True)
         mark = len(batch.entries)
         results: list[Done | Refused] = []
-        for command in job.commands:
+        for command, relies_on in asked:
             try:
-                results.append(self._apply(batch, command))
+                results.append(self._apply(batch, command, relies_on))
             except Refused as refused:
                 if job.mode == "one":
                     raise
@@ -247,14 +253,15 @@ class Committer:
             batch.answers[place] = (job.once, answer)
         return answer
 
-    def _apply(self, batch: _Batch, command: Command) -> Done:
+    def _apply(self, batch: _Batch, command: Command, relies_on: Keys) -> Done:
         """One command through its rule; its facts are stamped, placed and folded."""
         command.at = batch.at
         states: dict[str, Any] = {}
-        for keys_of in (command.relies_on, partial(command.then_relies_on, states)):
-            for name, key in keys_of().items():
+        while relies_on:
+            for name, key in relies_on.items():
                 held = self._cache.get(key)
                 states[name] = held.state if held is not None else self._state(batch, key)
+            relies_on = command.then_relies_on(states)
         facts = RULEBOOK[type(command)](command, **states)
         spelled = [_spell(fact, command, batch.recorded_at) for fact in facts]
         entries = [
@@ -345,20 +352,16 @@ class Committer:
 
     # -- states ------------------------------------------------------------------------------
 
-    def _look_up(self, batch: _Batch, jobs: Sequence[Job]) -> None:
+    def _look_up(
+        self, batch: _Batch, jobs: Sequence[Job], asked: Sequence[Sequence[_Asked]]
+    ) -> None:
         """Read what the whole batch needs in a query of each kind."""
         places = [(job.once.scope, job.once.key) for job in jobs if job.once is not None]
         if places:
             batch.kept = _kept_answers(batch.connection, places)
         missing: set[str] = set()
         receipts: list[tuple[str, str]] = []
-        wanted = {
-            key: None
-            for job in jobs
-            for command in job.commands
-            for key in command.relies_on().values()
-        }
-        for key in wanted:
+        for key in {key for commands in asked for _, named in commands for key in named.values()}:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 continue

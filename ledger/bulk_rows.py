@@ -93,8 +93,8 @@ def _upsert(table: Table) -> str:
     kinds = {"bytes": "bytea", "text": "text", "bigint": "bigint", "integer": "integer"}
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
     arrays = ", ".join(f"%s::{kinds[kind]}[]" for kind in _kinds(table))
-    rows = f"SELECT * FROM unnest({arrays})"
-    return f'INSERT INTO "{table.name}" ({columns}) {rows}{_instead(table)}'  # noqa: S608
+    rows = f"SELECT * FROM unnest({arrays})"  # noqa: S608  (names are ours)
+    return f'INSERT INTO "{table.name}" ({columns}) {rows}{_instead(table)}'
 
 
 @cache

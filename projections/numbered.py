@@ -1,13 +1,13 @@
 """Rows that facts keep changing: read when first met, kept bounded, written once a page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Table, bindparam, func, select
 
-from ledger.bulk_rows import driver_errors
+from ledger.bulk_rows import upsert_many
 
 KEPT_MAX = 200_000
 """Rows of a table that stay in memory between pages: some 50 MB."""
@@ -38,7 +38,7 @@ class Numbered(Generic[R]):
         self._row = row
         self._next = select(func.coalesce(func.max(number), 0) + 1)
         self._find = select(table).where(name.in_(bindparam("names", expanding=True)))
-        self._upsert = _upsert(table)
+        self._table = table
         self._kept: dict[str, R] = {}
         self._changed: dict[str, R] = {}
         self._next_number = 0  # not known yet
@@ -71,8 +71,8 @@ class Numbered(Generic[R]):
     def write(self, connection: Connection) -> None:
         """Store what was changed, and let go of the oldest of too many."""
         if self._changed:
-            rows = [msgspec.structs.astuple(row) for row in self._changed.values()]
-            self._store(connection, rows)
+            rows = list(map(msgspec.structs.astuple, self._changed.values()))
+            upsert_many(connection, self._table, rows)
             self._changed.clear()
         if len(self._kept) > KEPT_MAX:
             for name in list(islice(self._kept, len(self._kept) - KEPT_MAX // 2)):
@@ -83,26 +83,3 @@ class Numbered(Generic[R]):
         self._kept.clear()
         self._changed.clear()
         self._next_number = 0
-
-    def _store(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        driver: Any = connection.connection.driver_connection
-        with driver_errors(connection):
-            if connection.dialect.name == "sqlite":
-                driver.executemany(self._upsert["sqlite"], rows)
-            else:
-                columns = [list(column) for column in zip(*rows, strict=True)]
-                driver.execute(self._upsert["postgresql"], columns)
-
-
-def _upsert(table: Table) -> dict[str, str]:
-    """Insert rows, or give those whose number stands there new values; for each database."""
-    number, name, *others = (column.name for column in table.columns)
-    places = ", ".join("?" * (len(others) + 2))
-    arrays = ", ".join(["%s::bigint[]", "%s::text[]", *["%s::bigint[]"] * len(others)])
-    values = ", ".join(f"{other} = excluded.{other}" for other in others)
-    head = f"INSERT INTO {table.name} ({', '.join([number, name, *others])})"
-    tail = f"ON CONFLICT ({number}) DO UPDATE SET {values}"
-    return {
-        "sqlite": f"{head} VALUES ({places}) {tail}",
-        "postgresql": f"{head} SELECT * FROM unnest({arrays}) {tail}",  # noqa: S608  (names are ours)
-    }

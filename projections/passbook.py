@@ -1,7 +1,7 @@
 """The passbook: one line for each event that changes a member's account, and the balances it gives.
 
 A line holds the changes and the account after it, so the balance as of a position is one index
-seek, and as of a service date too, one sum over an index of the member's lines.
+seek, and as of a service date too, one sum in an index that holds all the member's changes.
 """
 
 from collections.abc import Iterable

@@ -183,10 +183,9 @@ passbook = _appended(
     _whole("minutes_after"),
     _whole("points_after"),
     _whole("opened_after"),
-    Index("passbook_by_member", "member", "position"),
     Index(
-        "passbook_by_service_date",
-        *("member", "served_on", "position"),
+        "passbook_by_member",
+        *("member", "position", "served_on"),
         *("available", "held", "frozen", "receivable", "minutes", "points"),
     ),
 )
@@ -226,8 +225,7 @@ service_records = Table(
     _whole("paid_from_hold", nullable=True),
     _whole("points", nullable=True),
     UniqueConstraint("record_id"),  # ids are in the order of time: it grows at its end
-    Index("service_records_by_member", "member", "position"),
-    Index("service_records_by_organisation", "organisation", "position"),
+    # A member's and an organisation's are found in the trail, at the same positions.
     Index("service_records_by_place", "place", "position"),
     Index(
         "service_records_unverified",
@@ -254,9 +252,15 @@ trail = Table(
     *(
         Index(f"trail_by_{name}", name, "position")
         for name in (
-            *("type", "stream", "actor", "correlation_id"),
+            *("type", "actor", "correlation_id"),
             *("member", "organisation"),
         )
+    ),
+    Index(
+        "trail_by_stream",  # of what is about no member
+        *("stream", "position"),
+        sqlite_where=text("member IS NULL"),
+        postgresql_where=text("member IS NULL"),
     ),
 )
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Select,
     Update,
@@ -101,28 +100,26 @@ def listing(
     category: str | None = None,
 ) -> Listed:
     """The records that answer to every filter given; `unit` is a place and all that lies in it."""
-    record = service_records.c
+    record, posting = service_records.c, schema.trail.c
     query = _records()
     walked = False  # an index, of the narrowest filter given
-
-    def column(name: str) -> ColumnElement[Any]:
-        return only_filter(record[name]) if walked else record[name]
-
     if member_id is not None:
-        query = query.where(record.member == trail.member_number(member_id))
+        query = query.where(posting.member == trail.member_number(member_id))
         walked = True
-    if status is not None and status != "verified":
-        query = query.where(
-            literal_column("service_records.status <> 'verified'"), record.status == status
-        )
-    elif status is not None:
-        query = query.where(record.status == status)
+    if status is not None:
+        query = query.where((only_filter(record.status) if walked else record.status) == status)
+        if status != "verified" and not walked:
+            query = query.where(literal_column("service_records.status <> 'verified'"))
+            walked = True
+            if organisation is not None:
+                query = query.where(record.organisation == organisation)
     if organisation is not None:
-        query = query.where(column("organisation") == organisation)
+        known = only_filter(posting.organisation) if walked else posting.organisation
+        query = query.where(known == organisation)
         walked = True
     if unit is not None:
-        query = query.where(column("place").in_(select(_subtree(unit).c.code)))
-        walked = True
+        place = only_filter(record.place) if walked else record.place
+        query = query.where(place.in_(select(_subtree(unit).c.code)))
     if served_from is not None:
         query = query.where(record.served_on >= served_from.isoformat())
         # Nothing is recorded before it happens: what was recorded earlier need not be looked at.
@@ -131,7 +128,9 @@ def listing(
         query = query.where(record.served_on <= served_to.isoformat())
     if category is not None:
         query = query.where(record.category == category)
-    return listed(connection, query, record.position, after, limit, _item)
+    in_the_trail = member_id is not None or organisation is not None
+    cursor = posting.position if in_the_trail else record.position
+    return listed(connection, query, cursor, after, limit, _item)
 
 
 def _surely_before(day: date) -> datetime:
@@ -214,10 +213,12 @@ _REJECT = _settlement("changed_position", "status")
 
 
 def _records() -> Select[Any]:
+    """Records with what the trail says of their posting."""
+    posting = schema.trail.c
     return (
-        select(service_records, balances.c.member_id, schema.trail.c.recorded_at)
+        select(service_records, balances.c.member_id, posting.recorded_at)
+        .join(schema.trail, posting.position == service_records.c.position)
         .join(balances, balances.c.id == service_records.c.member)
-        .join(schema.trail, schema.trail.c.position == service_records.c.position)
     )
 
 

@@ -5,7 +5,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, literal, select, text
 
-from ledger.events import Event, OrganisationAdded, OrganisationResumed, OrganisationSuspended
+from ledger.events import (
+    EVENT_TYPES,
+    Event,
+    OrganisationAdded,
+    OrganisationResumed,
+    OrganisationSuspended,
+)
 from ledger.units import recorded_text
 from projections.listing import Item, Listed, listed, only_filter
 from projections.page import Page
@@ -49,24 +55,27 @@ def entries(
     until: int | None = None,
 ) -> Listed:
     """Where the entries stand that answer to every filter given; their data is in the journal."""
+    query = select(trail, balances.c.member_id).outerjoin(balances, balances.c.id == trail.c.member)
+    if record_id is not None:  # among the entries about the member who served
+        query = query.where(trail.c.member == _member_of(record_id))
+    elif member_id is not None:
+        query = query.where(trail.c.member == member_number(member_id))
+    walked = record_id is not None or member_id is not None
     asked: list[tuple[ColumnElement[Any], Any]] = [
         (trail.c.correlation_id, correlation_id),
-        (trail.c.member, None if member_id is None else member_number(member_id)),
+        (trail.c.record_id, record_id),
         (trail.c.stream, stream),
         (trail.c.organisation, organisation),
         (trail.c.actor, actor),
         (trail.c.type, type),
     ]  # the narrowest first
-    query = select(trail, balances.c.member_id).outerjoin(balances, balances.c.id == trail.c.member)
-    walked = record_id is not None
-    if record_id is not None:  # among the entries about the member who served
-        query = query.where(
-            trail.c.member == _member_of(record_id), only_filter(trail.c.record_id) == record_id
-        )
     for column, wanted in asked:
-        if wanted is not None:
-            query = query.where((only_filter(column) if walked else column) == wanted)
-            walked = True
+        if wanted is None:
+            continue
+        query = query.where((only_filter(column) if walked else column) == wanted)
+        if column is trail.c.stream and not walked:
+            query = query.where(_where_streams_are_found(wanted))
+        walked = True
     if until is not None:
         query = query.where(trail.c.position <= until)
     return listed(connection, query, trail.c.position, after, limit, _item)
@@ -97,6 +106,17 @@ def member_number(member_id: str) -> ColumnElement[int]:
     """A member's short number; none, and so nothing found, where nobody has that id."""
     number = select(func.max(balances.c.id)).where(balances.c.member_id == member_id)
     return func.coalesce(number.scalar_subquery(), literal(-1))
+
+
+def _where_streams_are_found(stream: str) -> ColumnElement[bool]:
+    """What is true of every entry of a stream, and leads to them by an index."""
+    prefix, _, key = stream.partition(":")
+    types = [event for event in EVENT_TYPES.values() if event.stream_prefix == prefix]
+    if {event.stream_key for event in types} == {"member_id"}:
+        return trail.c.member == member_number(key)
+    if any("member_id" in event.__struct_fields__ for event in types):
+        return trail.c.type.in_([event.__name__ for event in types])
+    return trail.c.member.is_(None)
 
 
 def _own_code(event: Event) -> str | None:

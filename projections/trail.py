@@ -5,13 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, literal, select, text
 
-from ledger.events import (
-    EVENT_TYPES,
-    Event,
-    OrganisationAdded,
-    OrganisationResumed,
-    OrganisationSuspended,
-)
+from ledger.events import EVENT_TYPES
 from ledger.units import recorded_text
 from projections.listing import Item, Listed, listed, only_filter
 from projections.page import Page
@@ -35,7 +29,7 @@ def project(page: Page) -> None:
                 event.correlation_id,
                 None if member_id is None else numbers[member_id].id,
                 getattr(event, "record_id", None),
-                getattr(event, "organisation", None) or _own_code(event),
+                getattr(event, "organisation", None),
             )
         )
 
@@ -117,14 +111,6 @@ def _where_streams_are_found(stream: str) -> ColumnElement[bool]:
     if any("member_id" in event.__struct_fields__ for event in types):
         return trail.c.type.in_([event.__name__ for event in types])
     return trail.c.member.is_(None)
-
-
-def _own_code(event: Event) -> str | None:
-    """The organisation that a fact about an organisation is about."""
-    match event:
-        case OrganisationAdded() | OrganisationSuspended() | OrganisationResumed():
-            return event.code
-    return None
 
 
 def _member_of(record_id: str) -> ColumnElement[int]:

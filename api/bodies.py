@@ -44,7 +44,8 @@ async def read_body(request: web.Request, bytes_max: int) -> bytes:
 
 def too_large(bytes_max: int) -> Refused:
     """The no to a body over the limit."""
-    return Refused("too_large", limit=f"{bytes_max // (1024 * 1024)} MiB")
+    mebibytes = bytes_max // (1024 * 1024)
+    return Refused("too_large", limit=f"{mebibytes} MiB" if mebibytes else f"{bytes_max} B")
 
 
 def media_type(request: web.Request, taken: tuple[str, ...]) -> str:

@@ -46,9 +46,7 @@ def served(
     loop.close()
 
 
-def test_every_answer_is_as_the_document_says(
-    served: tuple[Caller, House], tmp_path: Path
-) -> None:
+def test_every_answer_is_as_the_document_says(served: tuple[Caller, House], tmp_path: Path) -> None:
     admin, house = served
     ran = subprocess.run(
         [

@@ -26,6 +26,7 @@ from api import (
 from api.contract import Handler, Route
 from api.guard import Call, Door
 from api.metrics import Metrics
+from api.replies import Reply
 from ledger.units import Refused
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _other_methods(there: Sequence[Route]) -> Route:
 
     async def refuse(call: Call) -> web.Response:
         if call.request.method == hdrs.METH_OPTIONS:
-            return web.Response(status=204, headers=call.headers(None) | {"Allow": allow})
+            return Reply(204, call.headers(None) | {"Allow": allow})
         response = call.refuse(Refused("method_not_allowed"))
         response.headers["Allow"] = allow
         return response

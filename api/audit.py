@@ -25,6 +25,7 @@ from api.contract import (
 from api.guard import Call
 from api.lists import link_to_next, page_of
 from api.problems import FieldError, Invalid
+from api.replies import Reply
 from ledger import store
 from ledger.events import EVENT_TYPES
 from ledger.units import Refused
@@ -119,7 +120,7 @@ async def events(call: Call) -> web.Response:
     if query.format == "json":
         return page_of(call, found, page.next, position)
     headers = call.headers(NDJSON, position) | link_to_next(call, page.next)
-    return web.Response(body=b"".join(orjson.dumps(e) + b"\n" for e in found), headers=headers)
+    return Reply(200, headers, b"".join(orjson.dumps(e) + b"\n" for e in found))
 
 
 async def event(call: Call) -> web.Response:

@@ -14,6 +14,7 @@ from api.contract import JSON, Route
 from api.guard import Call
 from api.openapi import DOCUMENT
 from api.problems import RULE_STATUS, STATUS
+from api.replies import Reply
 from ledger.refusals import REFUSALS
 from ledger.units import Refused
 
@@ -27,7 +28,7 @@ Json = dict[str, Any]
 async def openapi(call: Call) -> web.Response:
     """The OpenAPI document, from memory."""
     headers = call.headers(JSON) | {"Cache-Control": "public, max-age=60"}
-    return web.Response(body=call.request.app[DOCUMENT], headers=headers)
+    return Reply(200, headers, call.request.app[DOCUMENT])
 
 
 async def docs(call: Call) -> web.Response:
@@ -93,7 +94,7 @@ def _html(call: Call, text: str) -> web.Response:
         "form-action 'none'; frame-ancestors 'none'"
     )
     headers["X-Content-Type-Options"] = "nosniff"
-    return web.Response(body=text.encode(), headers=headers)
+    return Reply(200, headers, text.encode())
 
 
 @lru_cache(maxsize=1)

@@ -45,6 +45,7 @@ from api.problems import (
     language_of,
     problem,
 )
+from api.replies import Reply
 from ledger import store
 from ledger.commands import Command, Stamp
 from ledger.desk import Answer, Busy, Done, Job, Mode, Once, Outcome
@@ -197,7 +198,7 @@ class Call:
         headers = self.headers(JSON if said.status < 400 else PROBLEM_JSON, position)
         if said.replayed:
             headers["Idempotent-Replayed"] = "true"
-        return web.Response(body=said.body, status=said.status, headers=headers)
+        return Reply(said.status, headers, said.body)
 
     # -- reads ---------------------------------------------------------------------------------
 
@@ -241,9 +242,7 @@ class Call:
         self, body: Fields, status: int = 200, *, position: int | None = None
     ) -> web.Response:
         """A JSON answer."""
-        return web.Response(
-            body=orjson.dumps(body), status=status, headers=self.headers(JSON, position)
-        )
+        return Reply(status, self.headers(JSON, position), orjson.dumps(body))
 
     def headers(self, content_type: str | None, position: int | None = None) -> dict[str, str]:
         """The headers that every answer has."""
@@ -270,7 +269,7 @@ class Call:
             headers["Retry-After"] = RETRY_AFTER_SECONDS[code]
         if body["status"] == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="timebank"'
-        return web.Response(body=orjson.dumps(body), status=body["status"], headers=headers)
+        return Reply(body["status"], headers, orjson.dumps(body))
 
 
 class Door:

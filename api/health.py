@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from api.contract import Route
 from api.guard import Call
 from api.metrics import CONTENT_TYPE
+from api.replies import Reply
 from ledger import store
 from ledger.units import Refused
 
@@ -48,7 +49,7 @@ async def metrics(call: Call) -> web.Response:
     if not (call.door.metrics_open or _is_from_here(call.request)):
         raise Refused("forbidden")
     text = await call.in_thread(call.door.metrics.text)
-    return web.Response(body=text, headers=call.headers(CONTENT_TYPE))
+    return Reply(200, call.headers(CONTENT_TYPE), text)
 
 
 def _last_position(journal: store.Store) -> int:

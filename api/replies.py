@@ -9,12 +9,11 @@ from email.utils import formatdate
 from http import HTTPStatus
 from time import time
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
-from multidict import CIMultiDict
 
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
 class Reply(web.Response):
@@ -22,32 +21,35 @@ class Reply(web.Response):
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
         # Not the base's: what it prepares is what this class is here to do without.
-        self._headers = CIMultiDict(headers)
         self._status = status
-        self._reason = _PHRASES[status]
+        self._fields = headers
         self._body = self._content = body
+
+    @property
+    def headers(self) -> dict[str, str]:  # type: ignore[override]  # each name stands here once
+        """What stands in the head beside date, length and connection."""
+        return self._fields
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         """Write all of it (RFC 9112, sections 4 to 6)."""
         transport = request.transport
         if transport is None:
             raise ConnectionResetError
-        if self._keep_alive is None:
-            self._keep_alive = request.keep_alive
-        version = request.version
-        lines = [f"HTTP/{version.major}.{version.minor} {self._status} {self._reason}"]
-        lines += [f"{name}: {value}" for name, value in self._headers.items()]
-        lines.append(f"Date: {_date()}")
-        if self._status != HTTPStatus.NO_CONTENT:
-            lines.append(f"Content-Length: {len(self._content)}")
-        if self._keep_alive and version == HttpVersion10:
-            lines.append("Connection: keep-alive")
-        elif not self._keep_alive and version == HttpVersion11:
-            lines.append("Connection: close")
-        head = "\r\n".join(lines)
-        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
+        kept = self._keep_alive = request.keep_alive
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self._fields.items()])
+        if lines.count("\n") != len(self._fields) or lines.count("\r") != len(self._fields):
             raise ValueError("a header holds the end of its line")
-        written = f"{head}\r\n\r\n".encode("utf-8", "surrogateescape")
+        length = "" if self._status == 204 else f"Content-Length: {len(self._content)}\r\n"
+        if request.version == HttpVersion11:
+            connection = "" if kept else "Connection: close\r\n"
+            version = "HTTP/1.1 "
+        else:
+            connection = "Connection: keep-alive\r\n" if kept else ""
+            version = "HTTP/1.0 "
+        head = (
+            f"{version}{_STATUS_LINES[self._status]}{lines}{length}{connection}{_date_line()}\r\n"
+        )
+        written = head.encode("utf-8", "surrogateescape")
         transport.write(written if request.method == "HEAD" else written + self._content)
         self._eof_sent = True
         await request.writer.drain()  # waits only for a client that does not read
@@ -60,10 +62,10 @@ class Reply(web.Response):
 _now = (0, "")
 
 
-def _date() -> str:
-    """The present second, as HTTP spells it; spelled once a second."""
+def _date_line() -> str:
+    """The present second as HTTP spells it; spelled once a second."""
     global _now
     second = int(time())
     if _now[0] != second:
-        _now = (second, formatdate(second, usegmt=True))
+        _now = (second, f"Date: {formatdate(second, usegmt=True)}\r\n")
     return _now[1]

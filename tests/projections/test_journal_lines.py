@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from ledger import databases
 from ledger.databases import reading
 from ledger.events import Line, PolicyPublished
 from ledger.policy import Policies
@@ -93,9 +92,3 @@ def test_what_is_no_service_is_dated_by_the_zone_then_in_force() -> None:
         at = datetime(2026, 3, day, hour, tzinfo=UTC)
         event = verified(1, recorded_at=at.isoformat())
         assert local_date(event, policies) == date(2026, 3, expected).isoformat()
-
-
-def test_views_hold_no_text_that_a_database_would_order_otherwise(read_views: Views) -> None:
-    with databases.reading(read_views.engine) as connection:
-        names = [name for name, _ in journal_lines.account_balances(connection)]
-    assert len(names) == len(set(names))

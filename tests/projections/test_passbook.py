@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ledger.databases import reading
-from ledger.events import EVENT_TYPES, HoursVerified
+from ledger.events import EVENT_TYPES, HoursVerified, PolicyPublished
 from ledger.store import Store
 from projections import passbook
 from projections.views import Views
@@ -146,6 +147,22 @@ def test_an_event_that_moves_the_credits_of_two_makes_a_line_for_each(
     assert balance(views, LI)["service_minutes"] == 5
     assert balance(views)["credits"]["available"] == 80
     assert [line["changes"]["held"] for line in lines(views, LI)] == [60, -60]
+
+
+def test_what_is_no_service_has_the_date_of_its_recording_in_the_zone_then_in_force(
+    store: Store, views: Views
+) -> None:
+    def move(n: int) -> HoursVerified:
+        return verified(n, served_on="", recorded_at=f"2026-03-0{n}T17:00:00.000000Z")
+
+    lima = PolicyPublished(version=2, effective_on="2026-03-01", changes={"zone": "America/Lima"})
+    lima = replace(lima, recorded_at="2026-03-02T18:00:00.000000Z")
+    write(store, [*field(ZHANG), move(1), move(2), lima, move(3)])
+    views.catch_up()
+    write(store, [move(4)])
+    Views(store, views.engine).catch_up()  # which knows of the policy from the views alone
+    days = [line["served_on"] for line in lines(views)]
+    assert days == ["2026-03-02", "2026-03-03", "2026-03-03", "2026-03-04"]
 
 
 def test_an_organisation_sees_its_own_lines_page_by_page(store: Store, views: Views) -> None:

@@ -1,7 +1,7 @@
 """Service records: as they stand after each fact, found by every filter, walked page by page."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from tests.projections.history import (
 )
 
 FIELD = field(ZHANG, LI)
+DAY = timedelta(days=1)
 SUPERVISOR = number(50)
 
 
@@ -157,6 +158,18 @@ def test_every_filter_finds_its_own(
     connection: Connection, filters: dict[str, Any], receipts: str
 ) -> None:
     assert found(connection, **filters) == receipts.split()
+
+
+def test_what_is_recorded_on_the_day_of_service_is_found_by_that_day(
+    store: Store, views: Views
+) -> None:
+    days = [f"2026-03-0{day}" for day in (1, 1, 2, 3)]
+    write(store, [*FIELD, *(verified(n, served_on=day) for n, day in enumerate(days))], DAY / 4)
+    views.catch_up()
+    with reading(views.engine) as connection:
+        assert found(connection, served_from=date(2026, 3, 1)) == ["R-0", "R-1", "R-2", "R-3"]
+        assert found(connection, served_from=date(2026, 3, 2)) == ["R-2", "R-3"]
+        assert found(connection, served_from=date(2026, 3, 4)) == []
 
 
 def test_a_walk_meets_every_record_once_although_they_change_meanwhile(

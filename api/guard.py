@@ -64,6 +64,7 @@ Args = ParamSpec("Args")
 WAIT_SECONDS = 5.0  # that a read waits for `min_position`
 READERS_MAX = 8
 QUERY_PARAMETERS_MAX = 64
+LARGE_BYTES = 256 * 1024  # of a body, from which it is parsed in a thread
 
 log = structlog.stdlib.get_logger("timebank.http")
 
@@ -417,6 +418,8 @@ def _entrance(route: Route) -> Handler:
         elif body_model is not None:
             if not content and empty_body is not None:
                 call.body = empty_body
+            elif len(content) > LARGE_BYTES:  # others are answered meanwhile
+                call.body = await call.in_thread(_parse_body, body_model, content, errors)
             else:
                 call.body = _parse_body(body_model, content, errors)
         if errors:

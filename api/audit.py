@@ -76,7 +76,7 @@ class EventQuery(PageQuery):
 
     behind: Annotated[
         Whole | None,
-        Field(ge=0, alias="after", description="A position; `cursor` goes before it."),
+        Field(alias="after", description="A position; `cursor` goes before it."),
     ] = None
     stream: Text | None = None
     type: Text | None = None
@@ -95,7 +95,7 @@ class EventQuery(PageQuery):
 class PointQuery(ReadQuery):
     """As of when: a position, or an instant."""
 
-    position: Annotated[Whole | None, Field(ge=0)] = None
+    position: Whole | None = None
     as_of: InstantInQuery | None = None
 
 

@@ -141,7 +141,7 @@ def _plus(text: object) -> object:
 
 InstantInQuery = Annotated[Instant, BeforeValidator(_plus)]
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, Field(ge=0, lt=10**18), BeforeValidator(_whole)]
 Cursor = Annotated[
     int, BeforeValidator(_cursor), WithJsonSchema({"type": "string", "pattern": CURSOR_PATTERN})
 ]
@@ -158,14 +158,14 @@ class ReadQuery(Query):
 
     min_position: Annotated[
         Whole | None,
-        Field(ge=0, description="Wait (up to 5 s) until the view has read to this position."),
+        Field(description="Wait (up to 5 s) until the view has read to this position."),
     ] = None
 
 
 class PageQuery(ReadQuery):
     """What every list takes."""
 
-    limit: Annotated[Whole, Field(ge=1, le=500)] = 50
+    limit: Annotated[int, Field(ge=1, le=500), BeforeValidator(_whole)] = 50
     cursor: Annotated[Cursor | None, Field(description="`next_cursor` of the page before.")] = None
 
     @property
@@ -201,9 +201,8 @@ class Written(BaseModel):
     """What every write answers beside what it wrote."""
 
     position: Annotated[
-        int | SkipJsonSchema[None],
+        Annotated[int, Field(ge=1)] | SkipJsonSchema[None],
         Field(
-            ge=1,
             description="Of the command's last entry; absent in a dry run.",
             json_schema_extra=_without_default,
         ),

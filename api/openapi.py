@@ -72,6 +72,8 @@ def problem_codes(route: Route) -> dict[int, list[str]]:
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
         by_status.setdefault(STATUS.get(code, RULE_STATUS), []).append(code)
+    if route.write and route.takes_body:
+        by_status[422].append("not_found")  # an id in the body
     return dict(sorted(by_status.items()))
 
 
@@ -106,16 +108,20 @@ def _operation(
         "x-roles": sorted(route.roles),
         "security": [{"key": []}] if route.roles else [],
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_asked_headers(route)],
-        "responses": {
-            **{
-                str(status): _problem_response(status, codes, responses)
-                for status, codes in problem_codes(route).items()
-            },
-            **{
-                str(status): _answer(route, status, answer, schemas, below)
-                for status, answer in route.answers.items()
-            },
-        },
+        "responses": dict(
+            sorted(
+                {
+                    **{
+                        str(status): _problem_response(status, codes, responses)
+                        for status, codes in problem_codes(route).items()
+                    },
+                    **{
+                        str(status): _answer(route, status, answer, schemas, below)
+                        for status, answer in route.answers.items()
+                    },
+                }.items()
+            )
+        ),
     }
     if route.takes_body:
         operation["requestBody"] = _body(route, schemas)

@@ -45,9 +45,7 @@ class BalanceQuery(ReadQuery):
     served_until: Annotated[
         Day | None, Field(description="Of services until this date, and what else happened by it.")
     ] = None
-    position: Annotated[
-        Whole | None, Field(ge=0, description="As it was known at this position.")
-    ] = None
+    position: Annotated[Whole | None, Field(description="As it was known at this position.")] = None
 
 
 async def balance(call: Call) -> web.Response:

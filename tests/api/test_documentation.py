@@ -2,6 +2,7 @@
 
 import re
 
+import orjson
 import pytest
 
 from api.app import ROUTES, document
@@ -49,6 +50,15 @@ def test_every_reference_leads_somewhere() -> None:
                 walk(inner)
 
     walk(document())
+
+
+def test_limits_are_spelled_as_json_schema_spells_them() -> None:
+    parameters = document()["paths"]["/v1/units"]["get"]["parameters"]
+    schemas = {parameter["name"]: parameter["schema"] for parameter in parameters}
+    assert schemas["limit"] == {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}
+    spelled = orjson.dumps(document())
+    for name in (b'"ge"', b'"gt"', b'"le"', b'"lt"', b'"min_length"', b'"max_length"'):
+        assert name not in spelled
 
 
 def test_every_place_of_a_path_is_described() -> None:

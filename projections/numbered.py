@@ -1,4 +1,4 @@
-"""Rows that facts keep changing: read when first met, kept bounded, written once a page."""
+"""Rows that facts keep changing: read when first met, kept bounded, written page by page."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -11,6 +11,9 @@ from ledger.bulk_rows import upsert_many
 
 KEPT_MAX = 200_000
 """Rows of a table that stay in memory between pages: some 50 MB."""
+
+HELD_MAX = 50_000
+"""Changed rows that a rebuild, one transaction anyway, holds back: most are changed again."""
 
 CHUNK = 500
 """Names in one look-up, well below the engines' limits on parameters."""
@@ -68,13 +71,13 @@ class Numbered(Generic[R]):
         row = self._changed[name] = self._kept[name]
         return row
 
-    def write(self, connection: Connection) -> None:
-        """Store what was changed, and let go of the oldest of too many."""
-        if self._changed:
-            rows = list(map(msgspec.structs.astuple, self._changed.values()))
+    def write(self, connection: Connection, held: int = 0) -> None:
+        """Store what was changed, once more than `held` rows were; let go of the oldest of many."""
+        if len(self._changed) > held:
+            rows = sorted(map(msgspec.structs.astuple, self._changed.values()))
             upsert_many(connection, self._table, rows)
             self._changed.clear()
-        if len(self._kept) > KEPT_MAX:
+        if len(self._kept) > KEPT_MAX and not self._changed:
             for name in list(islice(self._kept, len(self._kept) - KEPT_MAX // 2)):
                 del self._kept[name]
 

@@ -63,6 +63,11 @@ class Memory:
         self.balances = Numbered(schema.balances, Balance)
         self.policies: Policies | None = None
 
+    def write(self, connection: Connection, held: int = 0) -> None:
+        """Store what was changed; up to `held` rows of a table may wait for the next call."""
+        self.accounts.write(connection, held)
+        self.balances.write(connection, held)
+
     def forget(self) -> None:
         """Let go of everything: another process went on, or a transaction was undone."""
         self.accounts.forget()
@@ -74,7 +79,7 @@ class Page:
     """Some entries in their order, inside the transaction that takes them in.
 
     A projection adds new rows with `new(table).append(...)` and changes the running rows of
-    `accounts` and `balances`; they are written together at the end.
+    `accounts` and `balances`.
     """
 
     def __init__(
@@ -113,12 +118,6 @@ class Page:
         for table, rows in self._new.values():
             store.insert_many(self.connection, table, rows)  # type: ignore[arg-type]
         self._new.clear()
-
-    def write(self) -> None:
-        """Store everything that the projections made of the page."""
-        self.insert()
-        self.accounts.write(self.connection)
-        self.balances.write(self.connection)
 
     def _meet(self, policies: Policies) -> None:
         """Have the rows of all whom the page names at hand, and the dates that need a zone."""

@@ -26,6 +26,7 @@ from projections import (
     service_records,
     trail,
 )
+from projections.numbered import HELD_MAX
 from projections.page import Memory, Page
 from projections.schema import bookmark
 
@@ -162,6 +163,7 @@ class Views:
             mark = Mark(*row)
             if mark == self._mark:
                 mark = self._take_in(connection, rows, mark)
+                self._memory.write(connection)
                 connection.execute(_MOVE, mark._asdict())
             else:  # another process went on, or rebuilt
                 self._memory.forget()
@@ -185,8 +187,10 @@ class Views:
             mark = Mark(schema.SHAPE, new_id(), 0, "", "")
             while rows := self._read(mark.position, last):
                 mark = self._take_in(connection, rows, mark)
+                self._memory.write(connection, held=HELD_MAX)
                 if progress is not None:
                     progress(mark.position, last)
+            self._memory.write(connection)
             schema.create_indexes(connection)
             connection.execute(insert(bookmark).values(id=1, **mark._asdict()))
             schema.put_in_place(connection)
@@ -200,7 +204,7 @@ class Views:
         page = Page(connection, entries, self._memory, mark.recorded_at)
         for project in PROJECTIONS.values():
             project(page)
-        page.write()
+        page.insert()
         said = (entry.event.recorded_at for entry in reversed(entries))
         return mark._replace(
             position=entries[-1].position,

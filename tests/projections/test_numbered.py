@@ -21,5 +21,5 @@ def test_members_by_the_thousand_do_not_stay_in_memory(
         write(store, [verified(100 * turn + n, member) for n, member in enumerate(members)])
         views.catch_up()
         assert len(views._memory.balances._kept) <= 20
-    monkeypatch.setattr(numbered, "KEPT_MAX", 1_000)
-    assert replay(store, views).difference is None
+    monkeypatch.setattr("projections.views.HELD_MAX", 15)
+    assert replay(store, views).difference is None  # which has few in memory, too

@@ -23,8 +23,9 @@ from api import (
     service_records,
     units,
 )
+from api.call import Call
 from api.contract import Handler, Route
-from api.guard import Call, Door
+from api.guard import Door
 from api.metrics import Metrics
 from api.replies import Reply
 from ledger.units import Refused

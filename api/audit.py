@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from api.asks import Instant, Text, Uuid
+from api.call import Call
 from api.contract import (
     AUDITORS,
     READERS,
@@ -22,7 +23,6 @@ from api.contract import (
     Route,
     Whole,
 )
-from api.guard import Call
 from api.lists import link_to_next, page_of
 from api.problems import FieldError, Invalid
 from api.replies import Reply

@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from api.asks import Ask, BatchAsk, Code, ServiceRecordAsk
 from api.bodies import parse_json
+from api.call import Call
 from api.contract import JSON, POSTERS, Fields, Route, WriteQuery
-from api.guard import Call
 from api.problems import FieldError, Invalid, No, errors_of, problem
 from api.service_records import POSTING_PROBLEMS, TAG, VISIT, post_hours
 from ledger.commands import Command, PostHours, Stamp

@@ -14,7 +14,7 @@ from api.problems import wrong
 from ledger.keys import ROLES, Role
 
 if TYPE_CHECKING:
-    from api.guard import Call
+    from api.call import Call
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 Handler = Callable[["Call"], Awaitable[web.StreamResponse]]

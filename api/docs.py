@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from api.call import Call
 from api.contract import JSON, Route
-from api.guard import Call
 from api.openapi import DOCUMENT
 from api.problems import RULE_STATUS, STATUS
 from api.replies import Reply

@@ -5,8 +5,8 @@ from ipaddress import ip_address
 from aiohttp import web
 from pydantic import BaseModel
 
+from api.call import Call
 from api.contract import Route
-from api.guard import Call
 from api.metrics import CONTENT_TYPE
 from api.replies import Reply
 from ledger import store

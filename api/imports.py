@@ -24,8 +24,8 @@ from api.batches import (
     commands_for,
     record_id,
 )
+from api.call import Call
 from api.contract import POSTERS, Fields, Route
-from api.guard import Call
 from api.members import JOINING_PROBLEMS
 from api.members import TAG as MEMBERS
 from api.problems import FieldError, Invalid, errors_of

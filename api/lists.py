@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import web
 from sqlalchemy import Connection
 
+from api.call import Call
 from api.contract import Fields, cursor_text
-from api.guard import Call
 
 Args = ParamSpec("Args")
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from api.asks import Code, MemberAsk, MemberChangeAsk, Text, Uuid
+from api.call import Call
 from api.contract import (
     EVERYONE,
     POSTERS,
@@ -18,7 +19,6 @@ from api.contract import (
     Route,
     Written,
 )
-from api.guard import Call
 from api.lists import answer_page, page_of
 from api.problems import FieldError, Invalid
 from api.registration import Registration, change, position_in, register_one

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from api.asks import Day, Uuid
+from api.call import Call
 from api.contract import (
     EVERYONE,
     DayText,
@@ -21,7 +22,6 @@ from api.contract import (
     Route,
     Whole,
 )
-from api.guard import Call
 from api.lists import answer_page
 from api.members import TAG, sight_of
 from api.sheets import CSV, XLSX, csv_text, write_xlsx

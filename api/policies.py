@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from api.asks import Ask, Day, FieldNo, Reason, Text, holds_personal_data
+from api.call import Call
 from api.contract import (
     ADMINS,
     EVERYONE,
@@ -20,7 +21,6 @@ from api.contract import (
     Route,
     Written,
 )
-from api.guard import Call
 from api.lists import answer_page
 from ledger.commands import PublishPolicy
 from ledger.desk import Done

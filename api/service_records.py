@@ -15,6 +15,7 @@ from api.asks import (
     Uuid,
     VerdictAsk,
 )
+from api.call import Call
 from api.contract import (
     EVERYONE,
     POSTERS,
@@ -27,7 +28,6 @@ from api.contract import (
     Route,
     Written,
 )
-from api.guard import Call
 from api.lists import answer_page
 from ledger.commands import PostHours, RejectHours, Stamp, VerifyHours
 from ledger.desk import Done

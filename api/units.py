@@ -6,8 +6,8 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from api.asks import Code, UnitAsk
+from api.call import Call
 from api.contract import ADMINS, EVERYONE, Fields, InstantText, Page, PageQuery, Route, Written
-from api.guard import Call
 from api.lists import answer_page
 from ledger.commands import AddUnit
 from ledger.desk import Done

@@ -71,7 +71,7 @@ async def test_a_read_waits_for_the_position_it_names(each_house: House) -> None
 async def test_a_view_that_stays_behind_is_told(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.guard.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("api.entrance.WAIT_SECONDS", 0.01)
     said = await house.admin.get(f"/v1/units?min_position={house.position + 1}")
     assert (said.status, said.code) == (503, "view_behind")
     assert int(said.headers["Retry-After"]) >= 1

@@ -172,20 +172,48 @@ async def test_a_body_without_a_length_is_refused_as_soon_as_it_is_over_the_limi
         assert response.status == 413
 
 
-async def test_a_body_whose_chunks_are_broken_is_refused(still_house: House) -> None:
-    host, _, port = still_house.admin.base.removeprefix("http://").partition(":")
+async def over_the_wire(house: House, head: bytes, *pieces: bytes) -> bytes:
+    """What is answered to bytes that no client library would send."""
+    host, _, port = house.admin.base.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
+    key = str(house.admin.text).encode()
     writer.write(
-        b"POST /v1/units HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
-        b"Content-Type: application/json\r\nAuthorization: Bearer "
-        + str(still_house.admin.text).encode()
-        + b'\r\n\r\n5\r\n{"cod\r\n'
+        head + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIdempotency-Key: k\r\n"
+        b"Content-Type: application/json\r\nAuthorization: Bearer " + key + b"\r\n"
     )
-    await writer.drain()
-    writer.write(b"nonsense\r\n")
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
     answer = await asyncio.wait_for(reader.read(), 15)
-    assert answer.split()[1] == b"400"
     writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_a_body_whose_chunks_are_broken_is_refused(still_house: House) -> None:
+    answer = await over_the_wire(
+        still_house,
+        b"POST /v1/units",
+        b"Transfer-Encoding: chunked\r\n\r\n",
+        b'5\r\n{"cod\r\n',
+        b"nonsense\r\n",
+    )
+    assert answer.split()[1] == b"400"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /v1/units?dry_run=\xff",
+        b"GET /v1/audit/events?stream=\xff",
+        b"GET /v1/units/\xff",
+        b"GET /v1/units/lake\x00",
+    ],
+)
+async def test_an_address_in_raw_bytes_is_refused(still_house: House, head: bytes) -> None:
+    length = b"Content-Length: %d\r\n\r\n" % len(RAW)
+    answer = await over_the_wire(still_house, head, length, RAW)
+    assert answer.split()[1] == b"400"
 
 
 async def test_a_smaller_limit_holds_for_small_bodies_too(

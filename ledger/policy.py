@@ -50,7 +50,7 @@ def wrong_shapes(changes: Mapping[str, Any]) -> list[WrongShape]:
         if key in SHAPES:
             found.extend(SHAPES[key](f"/{key}", value))
         else:
-            found.append(WrongShape(f"/{key}", "unknown_key"))
+            found.append(WrongShape(f"/{_escaped(key)}", "unknown_key"))
     return found
 
 
@@ -199,7 +199,7 @@ def _object(**shapes: Shape) -> Shape:
             if key in shapes:
                 yield from shapes[key](f"{path}/{key}", inner)
             else:
-                yield WrongShape(f"{path}/{key}", "unknown_key")
+                yield WrongShape(f"{path}/{_escaped(key)}", "unknown_key")
 
     return check
 
@@ -210,7 +210,7 @@ def _rates(path: str, value: Any) -> Iterator[WrongShape]:
         return
     rate = _up_to(10 * FULL_RATE_BPS)
     for category, rate_bps in value.items():
-        yield from rate(f"{path}/{category}", rate_bps)
+        yield from rate(f"{path}/{_escaped(category)}", rate_bps)
 
 
 def _days(path: str, value: Any) -> Iterator[WrongShape]:
@@ -220,6 +220,11 @@ def _days(path: str, value: Any) -> Iterator[WrongShape]:
     for index, day in enumerate(value):
         if not _is_date(day):
             yield WrongShape(f"{path}/{index}", "date_expected")
+
+
+def _escaped(key: str) -> str:
+    """A key as a part of a JSON pointer (RFC 6901, section 3)."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _is_date(value: Any) -> bool:

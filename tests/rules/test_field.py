@@ -150,6 +150,7 @@ def test_policies_are_numbered_from_two_and_store_their_objects_whole():
         ({"credit_rate": {"default": -1}}, "/changes/credit_rate/default"),
         ({"credit_rate": {"default": 1.5}}, "/changes/credit_rate/default"),
         ({"credit_rate": {"by_category": {"a": "b"}}}, "/changes/credit_rate/by_category/a"),
+        ({"credit_rate": {"by_category": {"a/b~": -1}}}, "/changes/credit_rate/by_category/a~1b~0"),
         ({"credit_rate": {"by_category": []}}, "/changes/credit_rate/by_category"),
         ({"credit_rate": {"rate": 1}}, "/changes/credit_rate/rate"),
         ({"late_recording": {"effect": "shame"}}, "/changes/late_recording/effect"),

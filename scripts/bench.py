@@ -32,6 +32,7 @@ ROUNDS = 3
 FEW = 10_000
 LOADS = {"1 connection": 1, "20 connections": 20, "64 connections": 64, "hot member": 64}
 APPEND_BATCHES, APPEND_ROWS = 50, 1_000
+FIRST_BATCHES = 2
 
 
 @dataclass
@@ -88,6 +89,8 @@ def bench(backend: tuple[str, ...], events: int, seconds: int) -> Told:
             bare = open_now.enter_context(bench_houses.bare_handler())
             for house in run.houses.values():
                 open_now.enter_context(bench_houses.served(house))
+            for house in run.houses.values():
+                _first_touch(run, house)
             _posts(run, bare)
             for house in run.houses.values():
                 _batches(run, house)
@@ -171,6 +174,16 @@ def _median_ratio(ours: Sequence[Measured], theirs: Sequence[Measured]) -> float
 
 def _ratio(part: float, whole: float) -> float:
     return round(part / whole, 3) if whole else 0.0
+
+
+def _first_touch(run: Bench, house: House) -> None:
+    """The first posts after a start, which fold every member's past; afterwards it is at hand."""
+    load = run.load(house.url, house.key, house.members_file, connections=1)
+    before = bench_houses.cpu_seconds(house.pid)
+    bench_load.batches(load, FIRST_BATCHES)
+    used = bench_houses.cpu_seconds(house.pid) - before
+    touched = min(FIRST_BATCHES * bench_load.BATCH_ITEMS, bench_houses.MEMBERS)
+    run.found[house.name]["first_touch_cpu_us"] = round(1e6 * used / touched)
 
 
 # --- batches and reads ---------------------------------------------------------------------------

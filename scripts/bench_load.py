@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,9 +94,9 @@ def post(load: Load) -> Measured:
     return Measured(**json.loads(ran.stderr.strip().splitlines()[-1]))
 
 
-def batches(load: Load) -> float:
-    """Entries a second through the batch endpoint, a thousand at a time."""
-    return float(_apart("batches", load)["entries_per_second"])
+def batches(load: Load, count: int = BATCHES) -> float:
+    """Entries a second through the batch endpoint, so many times a thousand."""
+    return float(_apart("batches", load, str(count))["entries_per_second"])
 
 
 def reads(load: Load, events: int) -> dict[str, dict[str, float]]:
@@ -104,11 +105,11 @@ def reads(load: Load, events: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def _apart(what: str, load: Load) -> dict[str, Any]:
+def _apart(what: str, load: Load, *further: str) -> dict[str, Any]:
     """The same from a process of its own, in Python."""
     said = {**asdict(load), "members": str(load.members)}
     ran = subprocess.run(  # noqa: S603  (our own module)
-        [sys.executable, "-m", "scripts.bench_load", what],
+        [sys.executable, "-m", "scripts.bench_load", what, *further],
         input=json.dumps(said),
         stdout=subprocess.PIPE,
         text=True,
@@ -167,7 +168,7 @@ async def _post(load: Load) -> dict[str, Any]:
     )
 
 
-async def _batches(load: Load) -> dict[str, float]:
+async def _batches(load: Load, count: str) -> dict[str, float]:
     members = load.members.read_text(encoding="utf-8").split()
     bodies = [
         orjson.dumps(
@@ -179,7 +180,7 @@ async def _batches(load: Load) -> dict[str, float]:
                 ],
             }
         )
-        for batch in range(BATCHES)
+        for batch in range(int(count))
     ]
     accepted = 0
 
@@ -194,8 +195,8 @@ async def _batches(load: Load) -> dict[str, float]:
         started = time.perf_counter()
         await asyncio.gather(*(client(session) for _ in range(load.connections)))
         seconds = time.perf_counter() - started
-    if accepted != BATCHES * BATCH_ITEMS:
-        raise RuntimeError(f"{accepted} of {BATCHES * BATCH_ITEMS} accepted")
+    if accepted != int(count) * BATCH_ITEMS:
+        raise RuntimeError(f"{accepted} of {int(count) * BATCH_ITEMS} accepted")
     return {"entries_per_second": accepted / seconds}
 
 
@@ -234,9 +235,14 @@ def _percentile(values: list[float], percent: int) -> float:
     return quantiles(values, n=100)[percent - 1]
 
 
-WORK = {"post": _post, "batches": _batches, "reads": _reads}
+WORK: dict[str, Callable[..., Coroutine[Any, Any, dict[str, Any]]]] = {
+    "post": _post,
+    "batches": _batches,
+    "reads": _reads,
+}
 
 if __name__ == "__main__":
     asked = json.loads(sys.stdin.read())
-    work = WORK[sys.argv[1]](Load(**{**asked, "members": Path(asked["members"])}))
+    what, *further = sys.argv[1:]
+    work = WORK[what](Load(**{**asked, "members": Path(asked["members"])}), *further)
     sys.stdout.write(json.dumps(asyncio.run(work)))

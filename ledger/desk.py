@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,6 +33,7 @@ log = logging.getLogger("timebank.desk")
 BATCH_JOBS_MAX = 1_000
 WAITING_JOBS_MAX = 4_096
 CACHED_STATES_MAX = 50_000
+STREAMS_AT_ONCE = 64  # read into memory: each may hold decades
 CATCH_UP_ENTRIES_MAX = 20_000  # further behind than this, forgetting is quicker than folding
 ANSWERS_KEPT = timedelta(hours=72)
 PRUNE_SECONDS = 600
@@ -374,16 +375,18 @@ class Committer:
         if receipts:
             batch.receipts = journal.records_under(batch.connection, receipts)
         if missing:
-            self._load(batch, missing)
+            self._load(batch, sorted(missing))
 
-    def _load(self, batch: _Batch, names: Iterable[str]) -> None:
-        found = journal.streams(batch.connection, names)
-        for name in names:
-            held = _Held(STATES[name.partition(":")[0]]())
-            for entry in found.get(name, ()):
-                held.state.apply(entry.event, entry.position)
-                held.version = entry.version
-            self._cache[name] = held
+    def _load(self, batch: _Batch, names: Sequence[str]) -> None:
+        for start in range(0, len(names), STREAMS_AT_ONCE):
+            chunk = names[start : start + STREAMS_AT_ONCE]
+            found = journal.streams(batch.connection, chunk)
+            for name in chunk:
+                held = _Held(STATES[name.partition(":")[0]]())
+                for entry in found.get(name, ()):
+                    held.state.apply(entry.event, entry.position)
+                    held.version = entry.version
+                self._cache[name] = held
 
     def _state(self, batch: _Batch, key: str) -> Any:
         """The state of a key that is not in the cache."""

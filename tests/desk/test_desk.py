@@ -2,9 +2,11 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from ledger import commands, journal, rules
 from ledger.desk import Answer, Busy, Desk
@@ -266,6 +268,51 @@ def test_the_position_at_an_instant_is_the_last_recorded_by_then(bureau):
         ]
         assert journal.position_at(connection, "2020-01-01T00:00:00.000000Z") == 0
     assert at == [fifth, fifth, fifth + 1]
+
+
+# --- a connection that breaks in COMMIT --------------------------------------------------------
+
+
+def breaking(store: Store, monkeypatch, *, times: int, committed: bool) -> None:
+    """Let the next writers' connections break, before or after their commit became durable."""
+    whole = store.writing
+    left = [times]
+
+    @contextmanager
+    def writing():
+        broken = OperationalError("COMMIT", None, Exception("connection lost"))
+        with whole() as connection:
+            yield connection
+            breaks, left[0] = left[0] > 0, left[0] - 1
+            if breaks and not committed:
+                raise broken
+        if breaks:
+            raise broken
+
+    monkeypatch.setattr(store, "writing", writing)
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_commit_of_unknown_end_is_looked_up_before_it_is_answered(
+    bureau, store, monkeypatch, committed
+):
+    breaking(store, monkeypatch, times=1, committed=committed)
+    answer = bureau.ask(visit())
+    entries = bureau.entries()
+    assert [entry.position for entry in entries] == list(range(1, len(entries) + 1))
+    assert entries[-1].position == answer["position"]
+    assert sum(entry.type == "HoursVerified" for entry in entries) == 1
+    assert bureau.ask(visit("09:00", "10:00"))["position"] == answer["position"] + 1
+
+
+def test_a_database_that_stays_away_is_busy_and_nothing_is_acknowledged(bureau, store, monkeypatch):
+    before = len(bureau.entries())
+    breaking(store, monkeypatch, times=99, committed=False)
+    with pytest.raises(Busy):
+        bureau.ask(visit())
+    monkeypatch.undo()
+    assert len(bureau.entries()) == before
+    assert bureau.ask(visit())["results"][0]["minutes"] == 120
 
 
 # --- the queue -------------------------------------------------------------------------------

@@ -150,14 +150,10 @@ class Committer:
     """Decides batches of jobs and makes them durable; one thread at a time."""
 
     def __init__(
-        self,
-        opened: store.Store,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        committed: Callable[[list[Entry]], None] = lambda entries: None,
+        self, opened: store.Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._store = opened
         self._clock = clock
-        self._committed = committed
         self._cache: OrderedDict[str, _Held] = OrderedDict()
         self._read_to = 0
         self._last_recorded = datetime.min.replace(tzinfo=UTC)
@@ -186,7 +182,6 @@ class Committer:
                 raise
             if batch.entries:
                 self._settle(batch)
-                self._committed(batch.entries)
             return answers
         raise Busy
 
@@ -430,6 +425,7 @@ class Desk:
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._waiting_max = waiting_max
         self._closing = False
+        self._door = threading.Lock()  # so that nobody comes in behind the last
         self.finished: Callable[[int, float], None] = lambda jobs, seconds: None
         """Told after each batch: how many jobs, and the seconds until they were durable."""
         self._thread = threading.Thread(target=self._run, name="committer")
@@ -458,15 +454,17 @@ class Desk:
 
     def close(self) -> None:
         """Take nothing more, finish what waits, end the thread."""
-        if not self._closing:
-            self._closing = True
-            self._waiting.put(None)
+        with self._door:
+            if not self._closing:
+                self._closing = True
+                self._waiting.put(None)
         self._thread.join()
 
     def _put(self, waiting: _Waiting) -> None:
-        if self._closing or self._waiting.qsize() >= self._waiting_max:
-            raise Busy
-        self._waiting.put(waiting)
+        with self._door:
+            if self._closing or self._waiting.qsize() >= self._waiting_max:
+                raise Busy
+            self._waiting.put(waiting)
 
     def _run(self) -> None:
         ended = False

@@ -100,19 +100,3 @@ def records_under(
         for organisation, numbers in by_organisation.items()
         for receipt, record_id in store.read_receipts(connection, organisation, numbers)
     }
-
-
-def position_at(connection: Connection, recorded_until: str) -> int:
-    """The last position recorded at or before an instant (`recorded_text`); 0 before the first.
-
-    `recorded_at` never decreases, so twenty look-ups find it among a million.
-    """
-    low, high = 0, store.last_position(connection)
-    while low < high:
-        middle = (low + high + 1) // 2
-        (row,) = store.read_positions(connection, [middle])
-        if to_entry(row).event.recorded_at <= recorded_until:
-            low = middle
-        else:
-            high = middle - 1
-    return low

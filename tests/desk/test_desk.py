@@ -60,6 +60,13 @@ def test_the_recording_time_never_decreases_across_a_restart(store):
     assert second.entries()[-1].event.recorded_at == "2026-03-10T04:07:00.000000Z"
 
 
+def test_the_clock_of_the_desk_counts_and_not_that_of_the_asker(bureau):
+    command = visit("11:00", "12:30", on="2026-03-10")  # half an hour is still to come
+    command.at = later(45)
+    with pytest.raises(Refused, match="service_in_the_future"):
+        bureau.ask(command)
+
+
 def test_a_refused_command_writes_nothing_and_poisons_nobody(bureau):
     before = len(bureau.entries())
     good, bad, other = job(visit("10:00", "11:00")), job(visit(place="moon")), job(visit())
@@ -254,20 +261,6 @@ def test_the_derived_tables_say_what_the_events_say(bureau):
         ]
         standing = journal.records_under(connection, [("org-a", waiting.receipt)])
     assert standing == {("org-a", waiting.receipt): waiting.record_id}
-
-
-def test_the_position_at_an_instant_is_the_last_recorded_by_then(bureau):
-    bureau.clock.at = later(5)
-    fifth = bureau.ask(visit("09:00", "10:00"))["position"]
-    bureau.clock.at = later(9)
-    bureau.ask(visit())
-    with bureau.store.reading() as connection:
-        at = [
-            journal.position_at(connection, f"2026-03-10T04:0{minute}:00.000000Z")
-            for minute in (5, 8, 9)
-        ]
-        assert journal.position_at(connection, "2020-01-01T00:00:00.000000Z") == 0
-    assert at == [fifth, fifth, fifth + 1]
 
 
 # --- a connection that breaks in COMMIT --------------------------------------------------------

@@ -1,6 +1,6 @@
 """The rules of posting hours: each worked case of DOMAIN section 4, each refusal once."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import pytest
 
@@ -8,7 +8,7 @@ from ledger import commands
 from ledger.events import HoursRejected, HoursSubmitted, HoursVerified, SubmittedHoursVerified
 from ledger.policy import last_day_on_time
 from ledger.units import new_id
-from tests.rules.town import LI, NOW, OTHER, STAMP, ZHANG, Town, policy, shanghai, town, visit
+from tests.rules.town import LI, OTHER, STAMP, ZHANG, Town, policy, shanghai, town, visit
 
 
 def verify(record_id: str, **other: object) -> commands.VerifyHours:
@@ -356,11 +356,3 @@ def test_an_organisation_posts_only_for_members_that_it_knows():
         commands.AddOrganisation(**STAMP, code="org-c", name="C", kind="studio", unit="lake")
     )
     given.when(visit(by="org-c")).then_refused("not_found", "/member_id")
-
-
-def test_the_clock_of_the_desk_counts_and_not_that_of_the_asker():
-    assert town().when(visit()).facts[0].served_on < NOW.date().isoformat()
-    assert (
-        datetime.min.replace(tzinfo=UTC)
-        == commands.PublishPolicy(**STAMP, effective_on=NOW.date(), changes={}).at
-    )

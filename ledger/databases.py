@@ -95,6 +95,7 @@ def _open_sqlite(url: str, schema: str, durable: bool) -> Engine:
         url,
         connect_args={"timeout": WAIT_SECONDS},
         execution_options={"schema": schema},
+        hide_parameters=True,  # an error is logged, and a value may be a name
     )
 
     @event.listens_for(engine, "connect")
@@ -126,6 +127,7 @@ def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
         "postgresql+psycopg://",
         creator=lambda: psycopg.connect(conninfo, fallback_application_name="timebank"),
         execution_options={"schema": schema},
+        hide_parameters=True,  # an error is logged, and a value may be a name
         use_native_hstore=False,  # saves a question at each new connection
     )
 

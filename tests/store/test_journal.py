@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from ledger import store as journal
@@ -26,6 +26,7 @@ from ledger.store import (
     append,
     entry_bytes,
     insert_many,
+    keys,
     last,
     last_position,
     leaf_hash,
@@ -492,3 +493,11 @@ def test_several_hosts_are_tried_as_libpq_does(postgresql_url: str) -> None:
     with reading(store.engine) as connection:
         assert last_position(connection) == 0
     store.close()
+
+
+def test_an_error_of_the_database_quotes_no_value(store: Store) -> None:
+    """What is logged of an error may not tell an actor's name."""
+    row = {"id": "k1234567", "hash": b"h", "role": "admin", "actor": "张三", "created_at": "now"}
+    with pytest.raises(IntegrityError) as refused, store.writing() as connection:
+        connection.execute(insert(keys), [row, row])
+    assert "张三" not in str(refused.value)

@@ -3,7 +3,8 @@
 A command comes from the door complete: who asks, with which ids. The desk sets `at`, the instant
 that the whole batch is recorded at, just before the rule runs. `relies_on` names the rule's states
 by keys: a stream (`account:<member>`), a record (`record:<id>`), what stands under a receipt
-(`receipt:<organisation>/<receipt>`), or an actor's name (`actor:<key id>`).
+(`receipt:<organisation>/<receipt>`), the balance of an account that is no person's
+(`balance:<account>`), or an actor's name (`actor:<key id>`).
 """
 
 from datetime import UTC, date, datetime
@@ -11,10 +12,20 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from ledger.events import Capacity, Evidence, MemberRole, OrganisationKind, UnitLevel
+from ledger.events import (
+    DONATION_POOL,
+    Capacity,
+    Evidence,
+    MemberRole,
+    OrganisationKind,
+    UnitLevel,
+)
 
 Keys = dict[str, str]
 """A rule's parameter -> the key of its state."""
+
+EXPIRY = "expiry"
+"""The job by which credits expire."""
 
 
 class Stamp(TypedDict):
@@ -172,44 +183,165 @@ class PostHours(Command, kw_only=True):
             "account": f"account:{self.member_id}",
             "place": f"unit:{self.place}",
             "policies": "policies",
+            "periods": "periods",
+            "grade": f"grade:organisation:{self.organisation}",
         }
         if self.supervisor_id is not None:
             keys["supervisor"] = f"member:{self.supervisor_id}"
         return keys
 
 
-class VerifyHours(Command, kw_only=True):
-    """Let a record that waits count."""
+class RecordCommand(Command, kw_only=True):
+    """Something asked about one service record."""
 
     record_id: str
     organisation: str | None  # None: asked by an administrator
+
+    def relies_on(self) -> Keys:
+        return {"record": f"record:{self.record_id}"}
+
+
+class VerifyHours(RecordCommand, kw_only=True):
+    """Let a record that waits count."""
+
     reason: str | None = None
 
     def relies_on(self) -> Keys:
-        return {"record": f"record:{self.record_id}", "policies": "policies"}
+        return {**super().relies_on(), "policies": "policies", "periods": "periods"}
 
     def then_relies_on(self, states: dict[str, Any]) -> Keys:
         content = states["record"].content
         if content is None or "poster" in states:
             return {}
-        return {"account": f"account:{content.member_id}", "poster": f"actor:{content.actor}"}
+        return {
+            "account": f"account:{content.member_id}",
+            "grade": f"grade:organisation:{content.organisation}",
+            "poster": f"actor:{content.actor}",
+        }
 
 
-class RejectHours(Command, kw_only=True):
+class RejectHours(RecordCommand, kw_only=True):
     """Say that a record that waits never counts."""
 
-    record_id: str
-    organisation: str | None  # None: asked by an administrator
     reason: str
-
-    def relies_on(self) -> Keys:
-        return {"record": f"record:{self.record_id}"}
 
     def then_relies_on(self, states: dict[str, Any]) -> Keys:
         content = states["record"].content
         if content is None or "poster" in states:
             return {}
         return {"poster": f"actor:{content.actor}"}
+
+
+class ReverseHours(RecordCommand, kw_only=True):
+    """Let a verified record count no more."""
+
+    reason: str
+    for_cause: bool = False
+
+    def relies_on(self) -> Keys:
+        return {**super().relies_on(), "periods": "periods"}
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        content = states["record"].content
+        if content is None or "account" in states:
+            return {}
+        return {"account": f"account:{content.member_id}", "pool": f"balance:{DONATION_POOL}"}
+
+
+class Corrected(TypedDict, total=False):
+    """What of a record's content is other in its replacement; an instant is UTC."""
+
+    member_id: str
+    activity: str
+    category: str
+    place: str
+    responsible: str
+    started_at: datetime
+    ended_at: datetime
+    break_minutes: int
+    capacity: Capacity
+    evidence: Evidence
+    professional: bool
+    supervisor_id: str | None
+    certification_id: str | None
+    order_id: str | None
+    project_id: str | None
+    programme_id: str | None
+    redemption_id: str | None
+
+
+class CorrectHours(ReverseHours, kw_only=True):
+    """Put another record in the place of a verified one: a reversal and its replacement."""
+
+    replacement_id: str
+    corrected: Corrected
+    member_pointer: str = "/member_id"  # the field that named the member
+
+    def relies_on(self) -> Keys:
+        keys = {
+            **super().relies_on(),
+            "replacement": f"record:{self.replacement_id}",
+            "policies": "policies",
+        }
+        if (place := self.corrected.get("place")) is not None:
+            keys["place"] = f"unit:{place}"
+        if (supervisor_id := self.corrected.get("supervisor_id")) is not None:
+            keys["supervisor"] = f"member:{supervisor_id}"
+        return keys
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        content = states["record"].content
+        keys = super().then_relies_on(states)
+        if not keys:
+            return {}
+        member_id = self.corrected.get("member_id", content.member_id)
+        return keys | {
+            "organisation": f"organisation:{content.organisation}",
+            "member": f"member:{member_id}",
+            "credited": f"account:{member_id}",
+            "grade": f"grade:organisation:{content.organisation}",
+            "poster": f"actor:{content.actor}",
+        }
+
+
+class RequestCorrection(RecordCommand, kw_only=True):
+    """Say that one's own record is wrong."""
+
+    request_id: str
+    member_id: str | None  # who asks; None: asked by an administrator
+    reason: str
+
+
+class DeclineCorrection(RecordCommand, kw_only=True):
+    """Leave a record as it is, though its correction was asked for."""
+
+    request_id: str
+    reason: str
+
+
+class ExpireCredits(Command, kw_only=True):
+    """Take what is left of the lots that expire by an instant's date, as the expiry job does."""
+
+    member_id: str
+    as_of: datetime
+
+    def relies_on(self) -> Keys:
+        return {
+            "account": f"account:{self.member_id}",
+            "job": f"job:{EXPIRY}",
+            "policies": "policies",
+        }
+
+
+class FinishJob(Command, kw_only=True):
+    """Say that a job has done all that was due as of an instant."""
+
+    job: str
+    as_of: datetime
+    allow_future: bool = False
+
+    def relies_on(self) -> Keys:
+        return {"job_so_far": f"job:{self.job}"}
 
 
 class PublishPolicy(Command, kw_only=True):
@@ -223,4 +355,9 @@ class PublishPolicy(Command, kw_only=True):
         return {"policies": "policies"}
 
 
-COMMANDS: tuple[type[Command], ...] = tuple(Command.__subclasses__())
+def _askable(cls: type[Command]) -> list[type[Command]]:
+    below = [found for child in cls.__subclasses__() for found in _askable(child)]
+    return [*([] if cls in (Command, RecordCommand) else [cls]), *below]
+
+
+COMMANDS: tuple[type[Command], ...] = tuple(_askable(Command))

@@ -26,6 +26,7 @@ from ledger.commands import Command, Keys
 from ledger.events import Entry, Event, PostedContent, RecordEvent, encode
 from ledger.rules import RULEBOOK, STATES, State
 from ledger.rules.service_records import Record
+from ledger.rules.shared_balances import SharedBalance, moved
 from ledger.units import Refused, instant, recorded_text
 
 log = logging.getLogger("timebank.desk")
@@ -200,6 +201,7 @@ class Committer:
                 if held is not None:
                     held.state.apply(entry.event, entry.position)
                     held.version = entry.version
+                self._move(entry)
                 if entry.event.recorded_at:
                     self._last_recorded = instant(entry.event.recorded_at)
         self._read_to = last
@@ -266,7 +268,8 @@ class Committer:
         for state in states.values():
             if isinstance(state, Record):
                 for entry in entries:
-                    state.apply(entry.event, entry.position)
+                    if state.is_meant(entry.event):
+                        state.apply(entry.event, entry.position)
         return Done(command, entries, states)
 
     def _place(self, batch: _Batch, fact: Event, data: bytes) -> Entry:
@@ -278,6 +281,7 @@ class Committer:
         batch.rows.append((stream, entry.version, entry.type, data))
         held.version = entry.version
         held.state.apply(fact, entry.position)
+        self._move(entry)
         if isinstance(fact, PostedContent):
             batch.receipts[fact.organisation, fact.receipt] = fact.record_id
         if isinstance(fact, RecordEvent):
@@ -286,13 +290,26 @@ class Committer:
 
     def _undo(self, batch: _Batch, mark: int) -> None:
         """Take back what a refused job or a dry run has decided; its states are read anew."""
-        for entry in batch.entries[mark:]:
+        for entry in reversed(batch.entries[mark:]):
             self._cache.pop(entry.stream, None)
+            for account in moved(entry.event):
+                self._cache.pop(f"balance:{account}", None)
             if isinstance(entry.event, PostedContent):
-                del batch.receipts[entry.event.organisation, entry.event.receipt]
+                place = (entry.event.organisation, entry.event.receipt)
+                if entry.event.replaces is None:
+                    del batch.receipts[place]
+                else:
+                    batch.receipts[place] = entry.event.replaces
             if isinstance(entry.event, RecordEvent):
                 batch.records[entry.event.record_id].pop()
         del batch.entries[mark:], batch.rows[mark:]
+
+    def _move(self, entry: Entry) -> None:
+        """Let the balances that are at hand know of a fact that may move them."""
+        for account in moved(entry.event):
+            held = self._cache.get(f"balance:{account}")
+            if held is not None:
+                held.state.apply(entry.event, entry.position)
 
     def _write(self, batch: _Batch) -> list[bytes]:
         leaves: list[bytes] = []
@@ -365,7 +382,7 @@ class Committer:
             if prefix == "receipt":
                 organisation, _, receipt = rest.partition("/")
                 receipts.append((organisation, receipt))
-            elif prefix in STATES and prefix != "record":
+            elif prefix == "balance" or (prefix in STATES and prefix != "record"):
                 missing.add(key)
         if receipts:
             batch.receipts = journal.records_under(batch.connection, receipts)
@@ -373,6 +390,13 @@ class Committer:
             self._load(batch, sorted(missing))
 
     def _load(self, batch: _Batch, names: Sequence[str]) -> None:
+        accounts = [name.partition(":")[2] for name in names if name.startswith("balance:")]
+        if accounts:
+            balances = journal.shared_balances(batch.connection, accounts)
+            for account in accounts:
+                state = SharedBalance(account, balances.get(account, 0))
+                self._cache[f"balance:{account}"] = _Held(state)
+            names = [name for name in names if not name.startswith("balance:")]
         for start in range(0, len(names), STREAMS_AT_ONCE):
             chunk = names[start : start + STREAMS_AT_ONCE]
             found = journal.streams(batch.connection, chunk)
@@ -404,6 +428,8 @@ class Committer:
             if entry.stream == key:
                 held.state.apply(entry.event, entry.position)
                 held.version = entry.version
+            elif isinstance(held.state, SharedBalance):
+                held.state.apply(entry.event, entry.position)
         return held
 
     def _record(self, batch: _Batch, record_id: str | None) -> Record:

@@ -1,7 +1,8 @@
 """Every fact that can enter the journal, and its one spelling in bytes.
 
-An event says what was decided, with its results; nothing here is ever edited once written: add a
-new class and teach the states both. Ids only: no name, address or document enters an event.
+An event says what was decided, with its results. What was ever written reads for ever and means the
+same: no field is renamed, removed or given another meaning; a new one is optional, and where it is
+absent holds what held before there was one. Ids only: no name, address or document enters an event.
 """
 
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -11,6 +12,11 @@ import orjson
 
 Line = tuple[str, int]
 """One line of double entry: (account, credits). The lines of an event sum to zero."""
+
+SERVICE_ISSUE = "issue:service"  # what the bank owes for services: negative
+DONATION_POOL = "pool:donation"
+EXPIRED = "sink:expired"
+WRITTEN_OFF = "sink:written_off"  # the one sink that may go below zero
 
 UnitLevel = Literal["district", "street", "community"]
 OrganisationKind = Literal["volunteer", "social_work", "studio", "university", "partner"]
@@ -144,12 +150,18 @@ class PostedContent(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
     project_id: str | None = None
     programme_id: str | None = None
     redemption_id: str | None = None
+    no_credit: bool | None = None  # late, when the policy grants nothing for that
+    replaces: str | None = None  # the record that this one corrects
+    after_close: bool | None = None  # it corrects one of a month that is closed
 
 
 class HoursSubmitted(PostedContent, frozen=True, kw_only=True, omit_defaults=True):
     """A service record waits for another actor's word; it counts for nothing yet."""
 
     own_hours: bool | None = None  # posted by the very person who served
+    admin_needed: bool | None = (
+        None  # of an organisation at G4: only an administrator's word counts
+    )
 
 
 class HoursVerified(PostedContent, frozen=True, kw_only=True, omit_defaults=True):
@@ -157,14 +169,15 @@ class HoursVerified(PostedContent, frozen=True, kw_only=True, omit_defaults=True
 
     minutes: int  # service minutes; 0 where the capacity is on_duty
     overlap_minutes: int
-    credits: int  # granted
+    credits: int  # granted after the caps; what repaid a receivable is in it
     rate_bps: int
     entries: tuple[Line, ...]
     duty_minutes: int | None = None  # minutes counted on duty, which are no service minutes
-    capped: int | None = None
-    overflowed: int | None = None
+    capped: int | None = None  # what a cap cut off, and nobody got
+    overflowed: int | None = None  # what the stock cap sent to the donation pool
     paid_from_hold: int | None = None
     points: int | None = None
+    expires_on: str | None = None  # of the lot that it earned
 
 
 class SubmittedHoursVerified(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -183,6 +196,8 @@ class SubmittedHoursVerified(RecordEvent, frozen=True, kw_only=True, omit_defaul
     paid_from_hold: int | None = None
     points: int | None = None
     reason: str | None = None
+    expires_on: str | None = None
+    evidence: Evidence | None = None  # what it counts as, where that is not what was posted
 
 
 class HoursRejected(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -190,6 +205,64 @@ class HoursRejected(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
 
     served_on: str
     reason: str
+
+
+class HoursReversed(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A verified record counts no more: its minutes are off, its credits taken back.
+
+    The lines tell whom from: the donation pool what had overflowed (what the pool lacks is written
+    off), the expired part, what is available, and a receivable for what is left.
+    """
+
+    started_at: str  # the time that is free again
+    ended_at: str
+    served_on: str
+    reason: str
+    reverses: int  # the position of the fact that had let it count
+    minutes: int  # how much this and the following change: none is above zero
+    credits: int
+    entries: tuple[Line, ...]
+    overflowed: int | None = None
+    points: int | None = None
+    for_cause: bool | None = None
+    after_close: bool | None = None  # of a month that is closed, by an administrator
+    replaced_by: str | None = None  # the record that corrects it, in the next fact
+    request_id: str | None = None  # the member's request for it
+
+
+class CorrectionRequested(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A member says that a record of theirs is wrong; it stands until somebody decides."""
+
+    request_id: str
+    reason: str
+
+
+class CorrectionDeclined(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """The record stays as it is, for this reason."""
+
+    request_id: str
+    reason: str
+
+
+# --- expiry and jobs -----------------------------------------------------------------------------
+
+
+class CreditsExpired(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """What was left of the lots that expire on or before a date is gone."""
+
+    stream_prefix, stream_key = "account", "member_id"
+    member_id: str
+    as_of: str  # a date
+    credits: int  # what is gone
+    entries: tuple[Line, ...]
+
+
+class JobRan(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """All that was due as of an instant was done by a job; earlier instants are behind it."""
+
+    stream_prefix, stream_key = "job", "job"
+    job: str
+    as_of: str  # RFC 3339, UTC
 
 
 # --- policies ------------------------------------------------------------------------------------

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from ledger import store
 from ledger.events import EVENT_TYPES, Entry, Event, PostedContent, RecordEvent, decode
+from ledger.rules.shared_balances import moved
 from ledger.units import id_bytes
 
 PAGE = 5_000
@@ -27,7 +28,9 @@ class IndexRows(NamedTuple):
     """What the derived tables hold for some entries."""
 
     receipts: list[tuple[str, str, bytes]]  # organisation, receipt, record
+    replaced: list[tuple[str, str, bytes]]  # the same, where another record stood there before
     record_entries: list[tuple[bytes, int]]  # record, position
+    moved: dict[str, int]  # shared account -> the change of its balance
 
 
 def to_entry(row: store.Row) -> Entry:
@@ -40,23 +43,34 @@ def to_entry(row: store.Row) -> Entry:
 def index_rows(entries: Iterable[Entry]) -> IndexRows:
     """What the derived tables must hold for these entries."""
     receipts: list[tuple[str, str, bytes]] = []
+    replaced: list[tuple[str, str, bytes]] = []
     record_entries: list[tuple[bytes, int]] = []
+    changes: dict[str, int] = {}
     for entry in entries:
         event = entry.event
+        for account, credits in moved(event).items():
+            changes[account] = changes.get(account, 0) + credits
         if not isinstance(event, RecordEvent):
             continue
         record = id_bytes(event.record_id)
         record_entries.append((record, entry.position))
         if isinstance(event, PostedContent):
-            receipts.append((event.organisation, event.receipt, record))
-    return IndexRows(receipts, record_entries)
+            under = receipts if event.replaces is None else replaced
+            under.append((event.organisation, event.receipt, record))
+    return IndexRows(receipts, replaced, record_entries, changes)
 
 
 def index(connection: Connection, entries: Iterable[Entry]) -> None:
     """Write the derived rows of entries that were just appended."""
     rows = index_rows(entries)
     store.insert_many(connection, store.receipts, rows.receipts)
+    for row in rows.replaced:  # one after the other: a replacement may be replaced
+        store.upsert_many(connection, store.receipts, [row])
     store.insert_many(connection, store.record_entries, rows.record_entries)
+    if rows.moved:
+        before = shared_balances(connection, rows.moved)
+        after = [(name, before.get(name, 0) + moves) for name, moves in rows.moved.items()]
+        store.upsert_many(connection, store.shared_balances, after)
 
 
 def entries_after(
@@ -86,6 +100,13 @@ def streams(connection: Connection, names: Iterable[str]) -> dict[str, list[Entr
 def record(connection: Connection, record_id: str) -> list[Entry]:
     """Every entry about one service record, oldest first."""
     return [to_entry(row) for row in store.read_record(connection, id_bytes(record_id))]
+
+
+def shared_balances(connection: Connection, accounts: Iterable[str]) -> dict[str, int]:
+    """What these accounts, which are no person's, hold; those without a line are left out."""
+    held = store.shared_balances.c
+    query = select(held.account, held.credits).where(held.account.in_(list(accounts)))
+    return {account: credits for account, credits in connection.execute(query)}
 
 
 def records_under(

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration: what `create_tables` makes is what the migrations make."""
 
 metadata = MetaData()
@@ -52,6 +52,13 @@ record_entries = Table(  # derived: the positions of every event about one servi
     metadata,
     Column("record_id", LargeBinary(_ID_BYTES), primary_key=True),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+shared_balances = Table(  # derived: what accounts hold that are no person's, and rules ask about
+    "shared_balances",
+    metadata,
+    Column("account", _Text, primary_key=True),
+    Column("credits", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 answers = Table(  # kept under an Idempotency-Key, and pruned

@@ -5,6 +5,7 @@ versions that change it, the one with the latest `effective_on` not after the da
 version (DOMAIN, section 4, "Policies in time").
 """
 
+from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -31,6 +32,10 @@ DEFAULTS: dict[str, Any] = {
     "late_recording": {"working_days": 10, "effect": "flag"},
     "calendar": {"holidays": [], "workdays": []},
     "backfill_window_days": 365,
+    "daily_cap": None,
+    "stock_cap": None,
+    "overflow_to": "discard",
+    "expiry": None,
 }
 
 
@@ -57,7 +62,7 @@ def wrong_shapes(changes: Mapping[str, Any]) -> list[WrongShape]:
 def completed(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The changes as they are stored: objects whole, what was left out of one from the default."""
     return {
-        key: {**DEFAULTS[key], **value} if isinstance(value, dict) else value
+        key: {**(DEFAULTS[key] or {}), **value} if isinstance(value, dict) else value
         for key, value in changes.items()
     }
 
@@ -138,6 +143,19 @@ def last_day_on_time(ended_on: date, working_days: int, values: Values) -> date:
     return _nth_working_day(
         ended_on, working_days, tuple(calendar["holidays"]), tuple(calendar["workdays"])
     )
+
+
+def lot_end(dated: date, values: Values) -> str | None:
+    """The date on which a lot of this date expires, as an event spells it; None: never."""
+    expiry = values["expiry"]
+    return None if expiry is None else months_after(dated, expiry["months"]).isoformat()
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day so many months on; where that month has none, its last."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    last = monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last))
 
 
 @lru_cache(maxsize=8_192)
@@ -244,4 +262,8 @@ SHAPES: dict[str, Shape] = {
     "late_recording": _object(working_days=_up_to(366), effect=_one_of("flag", "no_credit")),
     "calendar": _object(holidays=_days, workdays=_days),
     "backfill_window_days": _up_to(36_600),
+    "daily_cap": lambda path, value: iter(()),
+    "stock_cap": lambda path, value: iter(()),
+    "overflow_to": lambda path, value: iter(()),
+    "expiry": lambda path, value: iter(()),
 }

@@ -21,7 +21,7 @@ from eventsourcing.persistence import Notification, StoredEvent, Tracking
 from eventsourcing.utils import Environment, EnvType, resolve_topic, strtobool
 from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Table, exc, select, text
 
-from ledger.bulk_rows import insert_many
+from ledger.bulk_rows import insert_many, upsert_many
 from ledger.databases import NotReplicated, open_engine, sibling_url
 from ledger.entries import (
     ENTRY_BYTES_MAX,
@@ -53,6 +53,7 @@ from ledger.journal_schema import (
     metadata,
     receipts,
     record_entries,
+    shared_balances,
     tracking,
 )
 from ledger.wakeup import Wakeup
@@ -94,8 +95,10 @@ __all__ = [
     "read_streams",
     "receipts",
     "record_entries",
+    "shared_balances",
     "sibling_url",
     "tracking",
+    "upsert_many",
 ]
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Table, func, select, tuple_
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
 from ledger import journal, store
+from ledger.events import PostedContent
 
 CHUNK = 500
 """Keys in one look-up, well below the engines' limits on parameters."""
@@ -32,6 +33,7 @@ Fault = Literal[
     "recorded_at",  # recorded before the entry ahead of it
     "receipt",  # the index of receipts says otherwise, or more
     "record_entry",  # the index of records' entries says otherwise, or more
+    "shared_balance",  # the kept balance of a pool or fund is not the sum of its lines
     "damaged",  # the database cannot be read on
 ]
 
@@ -80,6 +82,7 @@ class _Walk:
         self._recorded_at = ""
         self._receipts = 0
         self._record_entries = 0
+        self._shared: dict[str, tuple[int, int]] = {}  # account -> last position, balance
 
     def verdict(
         self, connection: Connection, until: int | None, heard: Callable[[int], None]
@@ -114,6 +117,15 @@ class _Walk:
 
     def _surplus(self, connection: Connection) -> Wrong | None:
         """A row of an index that no entry made, once every entry's rows were found."""
+        kept: dict[str, int] = {
+            account: credits
+            for account, credits in connection.execute(select(store.shared_balances))
+        }
+        for account, (position, credits) in self._shared.items():
+            if kept.pop(account, None) != credits:
+                return Wrong(position, "shared_balance")
+        if kept:
+            return Wrong(0, "shared_balance")
         for table, found, fault in (
             (store.receipts, self._receipts, "receipt"),
             (store.record_entries, self._record_entries, "record_entry"),
@@ -161,6 +173,9 @@ class _Walk:
         if event.recorded_at < self._recorded_at:
             return "recorded_at"
         self._recorded_at = event.recorded_at
+        for account, moves in must_hold.moved.items():
+            _, before = self._shared.get(account, (0, 0))
+            self._shared[account] = (row.position, before + moves)
         derived.append(must_hold)
         return None
 
@@ -172,15 +187,15 @@ class _Walk:
         places: set[tuple[bytes, int]] = set()
         for rows in derived:
             places.update(rows.record_entries)
-            for organisation, receipt, record in rows.receipts:
+            for organisation, receipt, record in (*rows.receipts, *rows.replaced):
                 position = rows.record_entries[0][1]
                 receipts[organisation, receipt] = (str(UUID(bytes=record)), position)
-        self._receipts += len(receipts)
+            self._receipts += len(rows.receipts)
         self._record_entries += len(places)
         wrong: Wrong | None = None
         standing = journal.records_under(connection, receipts)
         for under, (record_id, position) in receipts.items():
-            if standing.get(under) != record_id:
+            if not _stands_for(connection, standing.get(under), record_id, under):
                 wrong = _first(wrong, Wrong(position, "receipt"))
         for _, position in places - set(_held(connection, places)):
             wrong = _first(wrong, Wrong(position, "record_entry"))
@@ -231,6 +246,25 @@ def _held(
             yield bytes(record), position
 
 
+def _stands_for(
+    connection: Connection, standing: str | None, record_id: str, under: tuple[str, str]
+) -> bool:
+    """Is the record that stands under a receipt this one, or has it come in its place since?"""
+    seen: set[str] = set()
+    while standing is not None and standing != record_id and standing not in seen:
+        seen.add(standing)
+        facts = (entry.event for entry in journal.record(connection, standing))
+        standing = next(
+            (
+                fact.replaces
+                for fact in facts
+                if isinstance(fact, PostedContent) and (fact.organisation, fact.receipt) == under
+            ),
+            None,
+        )
+    return standing == record_id
+
+
 def _surplus_position(connection: Connection, table: Table) -> int:
     """The first position that a surplus row of an index leads to; 0 where it leads nowhere.
 
@@ -247,7 +281,10 @@ def _surplus_position(connection: Connection, table: Table) -> int:
             if table is store.record_entries:
                 if (bytes(row.record_id), row.position) not in derived.record_entries:
                     found.append(row.position)
-            elif (row.organisation, row.receipt, bytes(row.record_id)) not in derived.receipts:
+            elif (row.organisation, row.receipt, bytes(row.record_id)) not in (
+                *derived.receipts,
+                *derived.replaced,
+            ):
                 found.append(entries[0].position if entries else 0)
         last = tuple(getattr(rows[-1], key.name) for key in keys)
         query = page.where(tuple_(*keys) > last)

@@ -18,7 +18,12 @@ from projections.schema import balances, passbook, service_records
 STARS = (6_000, 18_000, 36_000, 60_000, 90_000)
 """Service minutes from which a member has one more star."""
 
-KINDS = {"HoursVerified": "earn", "SubmittedHoursVerified": "earn"}
+KINDS = {
+    "HoursVerified": "earn",
+    "SubmittedHoursVerified": "earn",
+    "HoursReversed": "reverse",
+    "CreditsExpired": "expire",
+}
 """What a line is called, for each event that makes one."""
 
 CREDITS_A_COIN = 60
@@ -163,7 +168,8 @@ def coins(credits: int) -> str:
 def _changes(event: Any) -> dict[str, list[int]]:
     """What an event changes for each member: four pockets, minutes, points, pockets opened."""
     member_id = event.member_id
-    mine = [0, 0, 0, 0, event.minutes, event.points or 0, 0]
+    minutes, points = getattr(event, "minutes", 0), getattr(event, "points", 0) or 0
+    mine = [0, 0, 0, 0, minutes, points, 0]
     changes = {member_id: mine}
     for name, credits in event.entries:
         owned = pocket(name)

@@ -212,6 +212,10 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "服务记录索引与记录不符。",
         "The index of service records is not what the entries say.",
     ),
+    "wrong_shared_balance": (
+        "资金池余额与分录合计不符。",
+        "The kept balance of a pool or fund is not the sum of its lines.",
+    ),
     "wrong_damaged": (
         "数据库文件已损坏，无法继续读取。",
         "The database is damaged and cannot be read on.",

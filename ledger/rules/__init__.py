@@ -6,6 +6,15 @@ from typing import Any, Protocol
 from ledger import commands
 from ledger.events import Event
 from ledger.policy import Policies
+from ledger.rules.corrections import (
+    correct_hours,
+    decline_correction,
+    request_correction,
+    reverse_hours,
+)
+from ledger.rules.expiry import expire_credits
+from ledger.rules.grading import Grade
+from ledger.rules.jobs import Job, finish_job
 from ledger.rules.members import Member, change_member, join_member, register_member
 from ledger.rules.organisations import (
     Organisation,
@@ -13,6 +22,7 @@ from ledger.rules.organisations import (
     resume_organisation,
     suspend_organisation,
 )
+from ledger.rules.periods import Periods
 from ledger.rules.policies import publish_policy
 from ledger.rules.service_records import Record, post_hours, reject_hours, verify_hours
 from ledger.rules.time_account import TimeAccount
@@ -40,6 +50,12 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.PostHours: post_hours,
     commands.VerifyHours: verify_hours,
     commands.RejectHours: reject_hours,
+    commands.ReverseHours: reverse_hours,
+    commands.CorrectHours: correct_hours,
+    commands.RequestCorrection: request_correction,
+    commands.DeclineCorrection: decline_correction,
+    commands.ExpireCredits: expire_credits,
+    commands.FinishJob: finish_job,
     commands.PublishPolicy: publish_policy,
 }
 
@@ -50,5 +66,8 @@ STATES: dict[str, Callable[[], Any]] = {
     "account": TimeAccount,
     "record": Record,
     "policies": Policies,
+    "periods": Periods,
+    "grade": Grade,
+    "job": Job,
 }
 """The first part of a key -> the empty state that its facts are folded into."""

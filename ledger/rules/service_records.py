@@ -1,36 +1,45 @@
 """Service records: one person, one interval, one activity, under the organisation's receipt."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypedDict
 
-from ledger.commands import PostHours, RejectHours, VerifyHours
+from ledger.commands import PostHours, RecordCommand, RejectHours, VerifyHours
 from ledger.events import (
     Capacity,
+    CorrectionDeclined,
+    CorrectionRequested,
     Event,
     Evidence,
     HoursRejected,
+    HoursReversed,
     HoursSubmitted,
     HoursVerified,
-    Line,
     PostedContent,
+    RecordEvent,
     SubmittedHoursVerified,
 )
-from ledger.policy import Policies, Values, credits_for, last_day_on_time
+from ledger.policy import Policies, Values, last_day_on_time
+from ledger.rules.earning import figures
+from ledger.rules.grading import Grade
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
-from ledger.rules.time_account import Interval, TimeAccount
+from ledger.rules.periods import Periods
+from ledger.rules.time_account import TimeAccount
 from ledger.rules.units import Unit
-from ledger.units import MINUTE, Credits, Minutes, Refused, epoch_micros, instant, instant_text
+from ledger.units import Refused, epoch_micros, instant_text
 
 ONE_STEP_EVIDENCE = ("checked", "attested")
 """Evidence that counts at once; any other waits for another actor's word."""
 
+SECOND_PERSON_GRADES = ("G3", "G4")
+"""Grades of an organisation at which all its records wait for another actor's word."""
+
 NOT_KNOWN_YET = ("certification_id", "order_id", "project_id", "programme_id", "redemption_id")
 """References to things that this ledger does not hold: none of them can be found."""
 
-
+# States that stand for those of a record that does not exist, which no rule comes to read.
 NO_ACCOUNT = TimeAccount()
-"""Stands for the account of a record that does not exist, which no rule comes to read."""
+NO_GRADE = Grade()
 
 
 class Content(TypedDict):
@@ -50,21 +59,11 @@ class Content(TypedDict):
     capacity: Capacity
     evidence: Evidence
     late: bool
+    no_credit: bool | None
     policy_version: int
     break_minutes: int | None
     professional: bool | None
     supervisor_id: str | None
-
-
-class Figures(TypedDict):
-    """The fields of an event that say what a record came to."""
-
-    minutes: int
-    overlap_minutes: int
-    credits: int
-    rate_bps: int
-    entries: tuple[Line, ...]
-    duty_minutes: int | None
 
 
 class Record:
@@ -73,8 +72,17 @@ class Record:
     def __init__(self) -> None:
         self.content: HoursSubmitted | HoursVerified | None = None
         self.figures: HoursVerified | SubmittedHoursVerified | None = None
+        self.figured_position = 0  # of the fact with the figures
+        self.reversal: HoursReversed | None = None
         self.status = ""
+        self.request_id: str | None = None  # of the correction that the member asks for
         self.position = 0
+
+    def is_meant(self, event: Event) -> bool:
+        """Is a fact about this record, or may be its first?"""
+        if self.content is None:
+            return isinstance(event, PostedContent)
+        return isinstance(event, RecordEvent) and event.record_id == self.content.record_id
 
     def apply(self, event: Event, position: int) -> None:
         """Take in the next fact about this record."""
@@ -82,13 +90,22 @@ class Record:
         match event:
             case HoursVerified():
                 self.content = self.figures = event
+                self.figured_position = position
                 self.status = "verified"
             case HoursSubmitted():
                 self.content, self.status = event, "submitted"
             case SubmittedHoursVerified():
                 self.figures, self.status = event, "verified"
+                self.figured_position = position
             case HoursRejected():
                 self.status = "rejected"
+            case HoursReversed():
+                self.reversal, self.request_id = event, None
+                self.status = "corrected" if event.replaced_by else "reversed"
+            case CorrectionRequested():
+                self.request_id = event.request_id
+            case CorrectionDeclined():
+                self.request_id = None
 
 
 def post_hours(
@@ -99,6 +116,8 @@ def post_hours(
     account: TimeAccount,
     place: Unit,
     policies: Policies,
+    periods: Periods,
+    grade: Grade,
     supervisor: Member | None = None,
 ) -> list[Event]:
     """Record a service: minutes as served, credits as the policy of that day grants them."""
@@ -118,18 +137,15 @@ def post_hours(
             raise Refused("not_found", pointer=f"/{name}", what=getattr(command, name))
     if organisation.suspended:
         raise Refused("organisation_suspended", organisation=command.organisation)
-    if command.ended_at > command.at:
-        raise Refused(
-            "service_in_the_future",
-            ended_at=instant_text(command.ended_at),
-            now=instant_text(command.at),
-        )
+    over_or_refuse(command.ended_at, command.at)
 
     _, zone, today, when_recorded = policies.recording(command.at)
     served_on = command.started_at.astimezone(zone).date()
     oldest = today - timedelta(days=when_recorded["backfill_window_days"])
     if served_on < oldest:
         raise Refused("too_old", served_on=served_on.isoformat(), oldest=oldest.isoformat())
+    if periods.is_closed(served_on):
+        raise Refused("period_closed", month=f"{served_on:%Y-%m}")
     of_the_day = policies.on(served_on)
     late = _is_late(command.ended_at.astimezone(zone).date(), today, when_recorded, of_the_day)
 
@@ -148,49 +164,66 @@ def post_hours(
         "capacity": command.capacity,
         "evidence": command.evidence,
         "late": late,
+        "no_credit": (late and when_recorded["late_recording"]["effect"] == "no_credit") or None,
         "policy_version": policies.version,
         "break_minutes": command.break_minutes or None,
         "professional": command.professional or None,
         "supervisor_id": command.supervisor_id,
     }
     own_hours = command.actor_member == command.member_id
-    if own_hours or command.evidence not in ONE_STEP_EVIDENCE:
-        return [HoursSubmitted(**content, own_hours=own_hours or None)]
-    figures = _figures(
+    colour = grade.in_force(today)
+    if own_hours or two_needed(command.evidence, colour):
+        admin_needed = colour == "G4"
+        return [
+            HoursSubmitted(
+                **content, own_hours=own_hours or None, admin_needed=admin_needed or None
+            )
+        ]
+    came_to = figures(
         account,
         (epoch_micros(command.started_at), epoch_micros(command.ended_at)),
         command.break_minutes,
         on_duty=command.capacity == "on_duty",
         category=command.category,
-        no_credit=late and when_recorded["late_recording"]["effect"] == "no_credit",
+        no_credit=bool(content["no_credit"]),
+        served_on=served_on,
         values=of_the_day,
         member_id=command.member_id,
     )
-    return [HoursVerified(**content, **figures)]
+    return [HoursVerified(**content, **came_to)]
 
 
 def verify_hours(
     command: VerifyHours,
     record: Record,
     policies: Policies,
+    periods: Periods,
     account: TimeAccount = NO_ACCOUNT,
+    grade: Grade = NO_GRADE,
     poster: str = "",
 ) -> list[Event]:
     """Let a record count: counted now, by the policy of its service date."""
-    content = _waiting(record, command, "verified")
+    content = in_state("submitted", record, command, "verified")
+    today = policies.recording(command.at).today
+    admin_needed = isinstance(content, HoursSubmitted) and content.admin_needed
+    if (admin_needed or grade.in_force(today) == "G4") and not command.by_admin:
+        raise Refused("forbidden")
     if command.actor_member == content.member_id:
         raise Refused("own_hours")
     if command.actor_name == poster:
         raise Refused("second_person_needed")
-    when_recorded = policies.recording(instant(content.recorded_at)).values
-    figures = _figures(
+    served_on = date.fromisoformat(content.served_on)
+    if periods.is_closed(served_on):
+        raise Refused("period_closed", month=f"{served_on:%Y-%m}")
+    came_to = figures(
         account,
         account.waiting[content.record_id],
         content.break_minutes or 0,
         on_duty=content.capacity == "on_duty",
         category=content.category,
-        no_credit=content.late and when_recorded["late_recording"]["effect"] == "no_credit",
-        values=policies.on(date.fromisoformat(content.served_on)),
+        no_credit=bool(content.no_credit),
+        served_on=served_on,
+        values=policies.on(served_on),
         member_id=content.member_id,
     )
     return [
@@ -201,14 +234,15 @@ def verify_hours(
             served_on=content.served_on,
             policy_version=policies.version,
             reason=command.reason,
-            **figures,
+            evidence="attested" if content.evidence == "self_reported" else None,
+            **came_to,
         )
     ]
 
 
 def reject_hours(command: RejectHours, record: Record, poster: str = "") -> list[Event]:
     """Say that a record never counts; its receipt stays bound."""
-    content = _waiting(record, command, "rejected")
+    content = in_state("submitted", record, command, "rejected")
     if command.actor_member == content.member_id:
         raise Refused("own_hours")
     if command.actor_name == poster:
@@ -224,13 +258,27 @@ def reject_hours(command: RejectHours, record: Record, poster: str = "") -> list
     ]
 
 
-def _waiting(record: Record, command: VerifyHours | RejectHours, after: str) -> PostedContent:
+def in_state(status: str, record: Record, command: RecordCommand, after: str) -> PostedContent:
+    """The content of a record that the asker sees, and that is in the state to go on from."""
     content = record.content
     if content is None or command.organisation not in (None, content.organisation):
         raise Refused("not_found", what=command.record_id)
-    if record.status != "submitted":
+    if record.status != status:
         raise Refused("wrong_state", before=record.status, after=after)
     return content
+
+
+def two_needed(evidence: Evidence, colour: str | None) -> bool:
+    """Does a record wait for another actor's word?"""
+    return evidence not in ONE_STEP_EVIDENCE or colour in SECOND_PERSON_GRADES
+
+
+def over_or_refuse(ended_at: datetime, now: datetime) -> None:
+    """Pass where a service has ended."""
+    if ended_at > now:
+        raise Refused(
+            "service_in_the_future", ended_at=instant_text(ended_at), now=instant_text(now)
+        )
 
 
 def _same_or_refuse(before: PostedContent, command: PostHours) -> None:
@@ -260,40 +308,3 @@ def _is_late(ended_on: date, today: date, when_recorded: Values, of_the_day: Val
     if (today - ended_on).days <= working_days:
         return False  # working days never pass faster than days
     return today > last_day_on_time(ended_on, working_days, of_the_day)
-
-
-def _figures(
-    account: TimeAccount,
-    span: Interval,
-    break_minutes: int,
-    *,
-    on_duty: bool,
-    category: str,
-    no_credit: bool,
-    values: Values,
-    member_id: str,
-) -> Figures:
-    """What a record comes to at its verification: counted minutes, then credits, then entries."""
-    start, end = span
-    said = (end - start - break_minutes * MINUTE) // MINUTE
-    counted = (account.unoccupied_micros(span) - break_minutes * MINUTE) // MINUTE
-    if counted < 1:
-        raise Refused("overlapping_service")
-    minutes = Minutes(0 if on_duty else counted)
-    granted, rate_bps = credits_for(minutes, category, values)
-    if no_credit:
-        granted = Credits(0)
-    return {
-        "minutes": minutes,
-        "overlap_minutes": said - counted,
-        "credits": granted,
-        "rate_bps": rate_bps,
-        "entries": _earned(member_id, granted),
-        "duty_minutes": counted if on_duty else None,
-    }
-
-
-def _earned(member_id: str, granted: Credits) -> tuple[Line, ...]:
-    if not granted:
-        return ()
-    return (("issue:service", -granted), (f"person:{member_id}:available", granted))

@@ -2,13 +2,19 @@
 
 from array import array
 from bisect import bisect_left
+from copy import copy
 
 from ledger.events import (
+    EXPIRED,
+    CreditsExpired,
     Event,
+    HoursReversed,
     HoursSubmitted,
     HoursVerified,
+    Line,
     SubmittedHoursVerified,
 )
+from ledger.rules.lots import Lot, Lots
 from ledger.units import Credits, Minutes, epoch_micros, instant
 
 Interval = tuple[int, int]
@@ -16,7 +22,7 @@ Interval = tuple[int, int]
 
 
 class TimeAccount:
-    """A person's counted intervals and balances, folded from the account's stream."""
+    """A person's counted intervals, balances and lots, folded from the account's stream."""
 
     def __init__(self) -> None:
         # the intervals of verified records, in order of start: 16 bytes each, for decades
@@ -26,27 +32,33 @@ class TimeAccount:
         self.waiting: dict[str, Interval] = {}  # of submitted records
         self.minutes = Minutes(0)
         self.available = Credits(0)
+        self.held = Credits(0)
+        self.frozen = Credits(0)
+        self.receivable = Credits(0)  # positive: what the person owes
+        self.lots = Lots()  # of what is available
+        self.granted: dict[str, int] = {}  # service date -> what its services came to, in credits
+
+    @property
+    def stock(self) -> Credits:
+        """All that the person has."""
+        return Credits(self.available + self.held + self.frozen)
 
     def apply(self, event: Event, position: int) -> None:
         """Take in the next fact of this account."""
         match event:
             case HoursVerified():
-                self._count(interval(event.started_at, event.ended_at), event)
+                self._count(interval(event.started_at, event.ended_at), event, position)
             case HoursSubmitted():
                 self.waiting[event.record_id] = interval(event.started_at, event.ended_at)
             case SubmittedHoursVerified():
-                self._count(self.waiting.pop(event.record_id), event)
+                self._count(self.waiting.pop(event.record_id), event, position)
+            case HoursReversed():
+                self._free(event)
+            case CreditsExpired():
+                self._post(event.member_id, event.entries)
+                self.lots.expire(event.as_of)
             case _:
                 self.waiting.pop(getattr(event, "record_id", ""), None)
-
-    def _count(self, span: Interval, event: HoursVerified | SubmittedHoursVerified) -> None:
-        start, end = span
-        place = bisect_left(self.starts, start)
-        self.starts.insert(place, start)
-        self.ends.insert(place, end)
-        self.longest = max(self.longest, end - start)
-        self.minutes = Minutes(self.minutes + event.minutes)
-        self.available = Credits(self.available + event.credits)
 
     def unoccupied_micros(self, span: Interval) -> int:
         """How much of a span no verified record occupies yet.
@@ -64,6 +76,70 @@ class TimeAccount:
             if other_end > reached:
                 reached = other_end
         return free + max(0, end - reached)
+
+    def copied(self) -> "TimeAccount":
+        """Another account of the same past, to see what a further fact would make of it."""
+        other = copy(self)
+        other.starts, other.ends = self.starts[:], self.ends[:]
+        other.waiting, other.granted = dict(self.waiting), dict(self.granted)
+        other.lots = self.lots.copied()
+        return other
+
+    def _count(
+        self, span: Interval, event: HoursVerified | SubmittedHoursVerified, position: int
+    ) -> None:
+        start, end = span
+        place = bisect_left(self.starts, start)
+        self.starts.insert(place, start)
+        self.ends.insert(place, end)
+        self.longest = max(self.longest, end - start)
+        self.minutes = Minutes(self.minutes + event.minutes)
+        if not event.entries:
+            return
+        self._grant(event.served_on, event.credits + (event.overflowed or 0))
+        before = self.available
+        self._post(event.member_id, event.entries)
+        if received := self.available - before:
+            self.lots.add(Lot(event.served_on, position, received, event.expires_on))
+
+    def _free(self, event: HoursReversed) -> None:
+        """Undo what a record had counted, and take back what it had come to."""
+        start, end = interval(event.started_at, event.ended_at)
+        place = bisect_left(self.starts, start)
+        while self.ends[place] != end:  # another may start at the same instant
+            place += 1
+        del self.starts[place], self.ends[place]
+        self.minutes = Minutes(self.minutes + event.minutes)
+        if not event.entries:
+            return
+        self._grant(event.served_on, event.credits + (event.overflowed or 0))
+        before = self.available
+        self._post(event.member_id, event.entries)
+        self.lots.take_back(event.served_on, event.reverses, before - self.available)
+        restored = dict(event.entries).get(EXPIRED, 0)
+        if restored:
+            self.lots.restore(event.reverses, -restored)
+
+    def _grant(self, served_on: str, credits: int) -> None:
+        granted = self.granted.get(served_on, 0) + credits
+        if granted:
+            self.granted[served_on] = granted
+        else:
+            del self.granted[served_on]
+
+    def _post(self, member_id: str, entries: tuple[Line, ...]) -> None:
+        """Move what the lines say of this person's accounts."""
+        mine = f"person:{member_id}:"
+        for account, credits in entries:
+            match account.removeprefix(mine):
+                case "available":
+                    self.available = Credits(self.available + credits)
+                case "held":
+                    self.held = Credits(self.held + credits)
+                case "frozen":
+                    self.frozen = Credits(self.frozen + credits)
+                case "receivable":
+                    self.receivable = Credits(self.receivable - credits)
 
 
 def interval(started_at: str, ended_at: str) -> Interval:

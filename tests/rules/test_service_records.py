@@ -8,18 +8,8 @@ from ledger import commands
 from ledger.events import HoursRejected, HoursSubmitted, HoursVerified, SubmittedHoursVerified
 from ledger.policy import last_day_on_time
 from ledger.units import new_id
-from tests.rules.town import LI, OTHER, STAMP, ZHANG, Town, policy, shanghai, town, visit
-
-
-def verify(record_id: str, **other: object) -> commands.VerifyHours:
-    said = {**OTHER, "organisation": "org-a"} | other
-    return commands.VerifyHours(record_id=record_id, **said)
-
-
-def reject(record_id: str, **other: object) -> commands.RejectHours:
-    said = {**OTHER, "organisation": "org-a", "reason": "重复录入"} | other
-    return commands.RejectHours(record_id=record_id, **said)
-
+from tests.rules.asked import reject, verify
+from tests.rules.town import LI, STAMP, ZHANG, Town, policy, shanghai, town, visit
 
 # --- minutes and credits ---------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from ledger.commands import Command
 from ledger.events import Event, PostedContent, RecordEvent
 from ledger.rules import RULEBOOK, STATES
 from ledger.rules.service_records import Record
+from ledger.rules.shared_balances import SharedBalance, moved
 from ledger.units import Refused, new_id, recorded_text
 
 ZHANG = "019f0000-0000-7000-8000-00000000000a"
@@ -35,6 +36,8 @@ class Town:
         prefix, _, rest = key.partition(":")
         if prefix == "actor":
             return self.names.get(rest, rest)
+        if prefix == "balance":
+            return self.states.setdefault(key, SharedBalance(rest))
         if prefix == "receipt":
             record_id = self.receipts.get(rest)
             return Record() if record_id is None else self.state(f"record:{record_id}")
@@ -58,6 +61,8 @@ class Town:
         self.position += 1
         self.facts.append(fact)
         self.state(fact.stream).apply(fact, self.position)
+        for account in moved(fact):
+            self.state(f"balance:{account}").apply(fact, self.position)
         if isinstance(fact, RecordEvent):
             self.state(f"record:{fact.record_id}").apply(fact, self.position)
         if isinstance(fact, PostedContent):
@@ -86,9 +91,14 @@ class Answered:
     def then(self, event_type: type[Event], **fields: object) -> Event:
         assert self.refused is None, f"refused: {self.refused}"
         (fact,) = self.facts
-        assert type(fact) is event_type
-        assert {name: getattr(fact, name) for name in fields} == fields
-        return fact
+        return told(fact, event_type, fields)
+
+    def then_both(
+        self, first: tuple[type[Event], dict[str, Any]], second: tuple[type[Event], dict[str, Any]]
+    ) -> list[Event]:
+        """Two facts, in this order."""
+        assert self.refused is None, f"refused: {self.refused}"
+        return [told(fact, *said) for fact, said in zip(self.facts, (first, second), strict=True)]
 
     def then_nothing_new(self) -> None:
         assert self.refused is None, f"refused: {self.refused}"
@@ -98,6 +108,12 @@ class Answered:
         if self.refused is None:
             pytest.fail(f"expected {code}, came to {self.facts}")
         assert (self.refused.code, self.refused.pointer) == (code, pointer)
+
+
+def told(fact: Event, event_type: type[Event], fields: dict[str, Any]) -> Any:
+    assert type(fact) is event_type
+    assert {name: getattr(fact, name) for name in fields} == fields
+    return fact
 
 
 def field(organisations: Iterable[str] = ("org-a", "org-b")) -> list[Command]:

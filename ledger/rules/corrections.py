@@ -1,0 +1,233 @@
+"""Corrections of verified records: reversal, replacement, and the member's request for one.
+
+Nothing is edited. A reversal is a fact of its own, and a correction is a reversal with the
+replacement that cites it.
+"""
+
+from datetime import date
+from typing import Any
+
+from ledger.commands import CorrectHours, DeclineCorrection, RequestCorrection, ReverseHours
+from ledger.events import (
+    CorrectionDeclined,
+    CorrectionRequested,
+    Event,
+    HoursReversed,
+    HoursVerified,
+    PostedContent,
+)
+from ledger.policy import Policies
+from ledger.rules.earning import figures, taken_back
+from ledger.rules.grading import Grade
+from ledger.rules.members import Member
+from ledger.rules.organisations import Organisation
+from ledger.rules.periods import Periods
+from ledger.rules.service_records import (
+    NO_ACCOUNT,
+    NO_GRADE,
+    NOT_KNOWN_YET,
+    Record,
+    in_state,
+    over_or_refuse,
+    two_needed,
+)
+from ledger.rules.shared_balances import SharedBalance
+from ledger.rules.time_account import TimeAccount, interval
+from ledger.rules.units import Unit
+from ledger.units import MINUTE, Refused, instant, instant_text
+
+SERVICE_MAX = 24 * 60 * MINUTE
+
+# States that stand for those of a record that does not exist, which no rule comes to read.
+NO_POOL = SharedBalance("")
+NO_ORGANISATION = Organisation()
+NO_MEMBER = Member()
+
+_KEPT = [name for name in PostedContent.__struct_fields__ if name not in Event.__struct_fields__]
+"""What a replacement keeps of a record's content, unless it is corrected."""
+
+
+def reverse_hours(
+    command: ReverseHours,
+    record: Record,
+    periods: Periods,
+    account: TimeAccount = NO_ACCOUNT,
+    pool: SharedBalance = NO_POOL,
+) -> list[Event]:
+    """Let a record count no more: minutes off, credits taken back, its time free again."""
+    content = in_state("verified", record, command, "reversed")
+    if periods.is_closed(date.fromisoformat(content.served_on)) and not command.by_admin:
+        raise Refused("period_closed", month=content.served_on[:7])
+    return [_reversal(command, record, periods, account, pool)]
+
+
+def correct_hours(
+    command: CorrectHours,
+    record: Record,
+    replacement: Record,  # empty until the facts are written; the answer tells it
+    policies: Policies,
+    periods: Periods,
+    account: TimeAccount = NO_ACCOUNT,
+    credited: TimeAccount = NO_ACCOUNT,
+    pool: SharedBalance = NO_POOL,
+    grade: Grade = NO_GRADE,
+    organisation: Organisation = NO_ORGANISATION,
+    member: Member = NO_MEMBER,
+    poster: str = "",
+    place: Unit | None = None,
+    supervisor: Member | None = None,
+) -> list[Event]:
+    """Put another record in the place of a verified one; it counts at once.
+
+    It is counted when the first one's time is free again. Receipt and verdict on lateness stay.
+    """
+    before = in_state("verified", record, command, "corrected")
+    changes = _changes(command)
+    content = {name: getattr(before, name) for name in _KEPT} | changes
+    if before.organisation not in member.organisations:
+        raise Refused("not_found", pointer=command.member_pointer, what=content["member_id"])
+    if place is not None and place.added is None:
+        raise Refused("not_found", pointer="/place", what=content["place"])
+    if supervisor is not None and supervisor.home is None:
+        raise Refused("not_found", pointer="/supervisor_id", what=content["supervisor_id"])
+    for name in NOT_KNOWN_YET:
+        if content[name] is not None:
+            raise Refused("not_found", pointer=f"/{name}", what=content[name])
+    recording = policies.recording(command.at)
+    colour = grade.in_force(recording.today)
+    if colour == "G4" and not command.by_admin:
+        raise Refused("forbidden")
+    if organisation.suspended and not command.by_admin:
+        raise Refused("organisation_suspended", organisation=before.organisation)
+    if command.actor_member in (before.member_id, content["member_id"]):
+        raise Refused("own_hours")
+    asked = two_needed(before.evidence, colour) or two_needed(content["evidence"], colour)
+    if asked and command.actor_name == poster:
+        raise Refused("second_person_needed")
+    _span_or_refuse(content)
+    started_at, ended_at = instant(content["started_at"]), instant(content["ended_at"])
+    over_or_refuse(ended_at, command.at)
+    served_on = date.fromisoformat(before.served_on)
+    if "started_at" in changes:
+        served_on = started_at.astimezone(recording.zone).date()
+    closed = [
+        day for day in (date.fromisoformat(before.served_on), served_on) if periods.is_closed(day)
+    ]
+    if closed and not command.by_admin:
+        raise Refused("period_closed", month=f"{closed[0]:%Y-%m}")
+
+    reversal = _reversal(command, record, periods, account, pool)
+    if content["member_id"] == before.member_id:
+        credited = account.copied()
+        credited.apply(reversal, 0)
+    counted = figures(
+        credited,
+        interval(content["started_at"], content["ended_at"]),
+        content["break_minutes"] or 0,
+        on_duty=content["capacity"] == "on_duty",
+        category=content["category"],
+        no_credit=bool(before.no_credit),
+        served_on=served_on,
+        values=policies.on(served_on),
+        member_id=content["member_id"],
+    )
+    content |= {
+        "record_id": command.replacement_id,
+        "replaces": before.record_id,
+        "served_on": served_on.isoformat(),
+        "policy_version": policies.version,
+        "after_close": bool(closed) or None,
+    }
+    return [reversal, HoursVerified(**content, **counted)]
+
+
+def request_correction(command: RequestCorrection, record: Record) -> list[Event]:
+    """A member says that their record is wrong; it has one open request at a time."""
+    content = record.content
+    if content is None or command.member_id not in (None, content.member_id):
+        raise Refused("not_found", what=command.record_id)
+    if record.status != "verified" or record.request_id is not None:
+        now = record.status if record.request_id is None else "correction_requested"
+        raise Refused("wrong_state", before=now, after="correction_requested")
+    return [
+        CorrectionRequested(
+            record_id=content.record_id,
+            member_id=content.member_id,
+            organisation=content.organisation,
+            request_id=command.request_id,
+            reason=command.reason,
+        )
+    ]
+
+
+def decline_correction(command: DeclineCorrection, record: Record) -> list[Event]:
+    """Leave a record as it is, and say why."""
+    content = record.content
+    if content is None or command.organisation not in (None, content.organisation):
+        raise Refused("not_found", what=command.request_id)
+    if command.actor_member == content.member_id:
+        raise Refused("own_hours")
+    if record.request_id != command.request_id:
+        raise Refused("wrong_state", before="decided", after="declined")
+    return [
+        CorrectionDeclined(
+            record_id=content.record_id,
+            member_id=content.member_id,
+            organisation=content.organisation,
+            request_id=command.request_id,
+            reason=command.reason,
+        )
+    ]
+
+
+def _reversal(
+    command: ReverseHours,
+    record: Record,
+    periods: Periods,
+    account: TimeAccount,
+    pool: SharedBalance,
+) -> HoursReversed:
+    content, counted = record.content, record.figures
+    assert content is not None  # noqa: S101  (it is verified)
+    assert counted is not None  # noqa: S101
+    after_close = periods.is_closed(date.fromisoformat(content.served_on))
+    return HoursReversed(
+        record_id=content.record_id,
+        member_id=content.member_id,
+        organisation=content.organisation,
+        started_at=content.started_at,
+        ended_at=content.ended_at,
+        served_on=content.served_on,
+        reason=command.reason,
+        for_cause=command.for_cause or None,
+        after_close=after_close or None,
+        replaced_by=command.replacement_id if isinstance(command, CorrectHours) else None,
+        request_id=record.request_id,
+        **taken_back(account, counted, record.figured_position, pool.credits),
+    )
+
+
+def _changes(command: CorrectHours) -> dict[str, Any]:
+    """What is other, as events spell it."""
+    changes: dict[str, Any] = dict(command.corrected)
+    for name in ("started_at", "ended_at"):
+        if name in changes:
+            changes[name] = instant_text(changes[name])
+    for name in ("break_minutes", "professional"):
+        if name in changes:
+            changes[name] = changes[name] or None
+    return changes
+
+
+def _span_or_refuse(content: dict[str, Any]) -> None:
+    """What the door checks of a post: of a correction it has seen a part alone."""
+    start, end = interval(content["started_at"], content["ended_at"])
+    left = end - start - (content["break_minutes"] or 0) * MINUTE
+    if end <= start:
+        raise Refused("ends_before_start", pointer="/ended_at")
+    if end - start > SERVICE_MAX:
+        raise Refused("longer_than_a_day", pointer="/ended_at")
+    if left <= 0:
+        raise Refused("break_too_long", pointer="/break_minutes")
+    if left < MINUTE:
+        raise Refused("less_than_a_minute", pointer="/ended_at")

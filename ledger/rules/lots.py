@@ -1,0 +1,82 @@
+"""Lots: each earning of a person as one dated amount, spent oldest first, perhaps with an end."""
+
+from bisect import bisect_left, insort
+
+import msgspec
+
+
+class Lot(msgspec.Struct, gc=False):
+    """What is left of one earning, or what it gave."""
+
+    dated: str  # its service date
+    position: int  # of the fact that made it
+    left: int
+    expires_on: str | None = None
+
+
+class Lots:
+    """A person's lots that have something left, oldest first; those of one date by position."""
+
+    def __init__(self) -> None:
+        self.open: list[Lot] = []
+        self.expired: dict[int, int] = {}  # position of a lot -> what of it has expired
+
+    def add(self, lot: Lot) -> None:
+        """One more earning."""
+        if not self.open or self.open[-1].dated <= lot.dated:  # no lot is younger by position
+            self.open.append(lot)
+        else:
+            insort(self.open, lot, key=_age)
+
+    def take(self, credits: int) -> list[Lot]:
+        """Spend so much, oldest first; what each lot gave. There must be that much."""
+        given: list[Lot] = []
+        while credits:
+            given.append(self._take(0, credits))
+            credits -= given[-1].left
+        return given
+
+    def take_back(self, dated: str, position: int, credits: int) -> list[Lot]:
+        """Take so much out of one lot, and what it lacks out of the oldest; what each gave."""
+        place = bisect_left(self.open, (dated, position), key=_age)
+        if place == len(self.open) or self.open[place].position != position or not credits:
+            return self.take(credits)
+        given = self._take(place, credits)
+        return [given, *self.take(credits - given.left)]
+
+    def due(self, as_of: str) -> list[Lot]:
+        """The lots that expire by a date."""
+        return [lot for lot in self.open if lot.expires_on and lot.expires_on <= as_of]
+
+    def expire(self, as_of: str) -> list[Lot]:
+        """Let go of what is due; what each lot had left."""
+        gone = self.due(as_of)
+        if gone:
+            self.expired |= {lot.position: lot.left for lot in gone}
+            self.open = [lot for lot in self.open if lot.position not in self.expired]
+        return gone
+
+    def restore(self, position: int, credits: int) -> None:
+        """So much of what expired of a lot is undone: its earning was taken back."""
+        self.expired[position] -= credits
+        if not self.expired[position]:
+            del self.expired[position]
+
+    def copied(self) -> "Lots":
+        """Other lots of the same content."""
+        other = Lots()
+        other.open = [msgspec.structs.replace(lot) for lot in self.open]
+        other.expired = dict(self.expired)
+        return other
+
+    def _take(self, place: int, credits: int) -> Lot:
+        """Take up to so much out of the lot at a place; what it gave."""
+        lot = self.open[place]
+        if lot.left <= credits:
+            return self.open.pop(place)
+        lot.left -= credits
+        return msgspec.structs.replace(lot, left=credits)
+
+
+def _age(lot: Lot) -> tuple[str, int]:
+    return lot.dated, lot.position

@@ -37,7 +37,12 @@ class PolicyAsk(Ask):
     effective_on: Day
     changes: Annotated[
         dict[Text, Any],
-        Field(min_length=1, examples=[{"zone": "Asia/Shanghai"}, {"rounding": "hour_floor"}]),
+        Field(
+            min_length=1,
+            description="New values by key. Version 1 lists every key with its default and, where "
+            "that is an object, the names in it; names left out take the default's value.",
+            examples=[{"zone": "Asia/Shanghai"}, {"rounding": "hour_floor"}],
+        ),
     ]
     note: Reason | None = None
 
@@ -46,8 +51,7 @@ class PolicyAsk(Ask):
         """Every value fits its key, and no name in it holds personal data."""
         changes = values.get("changes", {})
         for shape in wrong_shapes(changes):
-            path = ("changes", *shape.path.split("/")[1:])
-            yield path, "invalid_policy", {"problem": shape.problem}
+            yield ("changes", *shape.place), "invalid_policy", {"problem": shape.problem}
         for path in _personal(changes, ("changes",)):
             yield path, "personal_data_in_text", {}
 

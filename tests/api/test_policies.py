@@ -1,5 +1,6 @@
 """Policies over HTTP."""
 
+from api.policies import Pack
 from tests.api.house import House
 
 JUNE = {"effective_on": "2026-06-01", "changes": {"rounding": "hour_floor"}, "note": "夏季"}
@@ -114,3 +115,32 @@ async def test_a_date_is_asked_for(house: House) -> None:
     assert (refused.status, refused.pointers) == (422, {"/date": "missing"})
     refused = await house.admin.get("/v1/policies/at?date=2026-02-30")
     assert (refused.status, refused.pointers) == (422, {"/date": "not_a_date"})
+
+
+# --- packs ---------------------------------------------------------------------------------------
+
+CITIES = ["beijing", "changning", "guangzhou", "nanjing"]
+
+
+async def test_packs_come_with_their_sources(house: House) -> None:
+    said = await house.member.get("/v1/policies/packs")
+    assert [pack["name"] for pack in said.json] == CITIES
+    for pack in said.json:
+        Pack.model_validate(pack, extra="forbid")
+        assert pack["source"]
+        assert pack["changes"]
+    assert said.headers["Ledger-Position"].isdecimal()
+    assert (await house.member.get("/v1/policies/packs?limit=1")).status == 422
+
+
+async def test_a_source_is_told_in_the_callers_language(house: House) -> None:
+    for language in ("zh", "en"):
+        said = await house.auditor.get("/v1/policies/packs", headers={"Accept-Language": language})
+        assert said.headers["Content-Language"] == language
+        assert {pack["source"].isascii() for pack in said.json} == {language == "en"}
+
+
+async def test_a_pack_is_published_as_it_is_listed(house: House) -> None:
+    for pack in (await house.admin.get("/v1/policies/packs")).json:
+        body = {"effective_on": "2026-06-01", "changes": pack["changes"]}
+        assert (await house.admin.post("/v1/policies", body)).status == 201

@@ -7,6 +7,7 @@ import pytest
 
 from ledger.events import PolicyPublished
 from ledger.policy import DEFAULTS, completed, wrong_shapes
+from ledger.policy_packs import packs
 from ledger.refusals import WORDS
 from tests.rules.town import Town, policy, town
 
@@ -352,3 +353,31 @@ def test_a_later_publication_of_an_object_starts_again_from_the_default():
         policy("2026-06-01", order_sla={"punctual_minutes": 5}),
     )
     assert on(given, "2026-06-01")["order_sla"] == {"accept_minutes": 120, "punctual_minutes": 5}
+
+
+# --- packs ---------------------------------------------------------------------------------------
+
+CLAIMS = ("official", "standard", "certified", "complian", "官方", "标准", "认证", "合规")
+
+
+@pytest.mark.parametrize("name", ["beijing", "nanjing", "changning", "guangzhou"])
+def test_a_pack_is_published_like_any_other_changes_and_claims_no_authority(name):
+    pack = packs()[name]
+    assert wrong_shapes(pack.changes) == []
+    given = town().given(policy("2026-06-01", **pack.changes))
+    assert {key: on(given, "2026-06-01")[key] for key in pack.changes} == completed(pack.changes)
+    assert pack.source.keys() == {"zh", "en"}
+    for source in pack.source.values():
+        assert not any(claim in source.lower() for claim in CLAIMS)
+
+
+def test_the_packs_have_the_numbers_that_are_known_of_their_cities():
+    changes = {name: pack.changes for name, pack in packs().items()}
+    assert changes.keys() == {"beijing", "nanjing", "changning", "guangzhou"}
+    assert changes["beijing"]["redeem_eligibility"] == {"min_age": 60}
+    assert "sibling" not in changes["beijing"]["gift"]["relations"]
+    assert (changes["nanjing"]["stock_cap"], changes["nanjing"]["overflow_to"]) == (90_000, "pool")
+    assert changes["changning"] == {"daily_cap": 120, "stock_cap": 36_000}
+    assert changes["guangzhou"]["rounding"] == "hour_floor"
+    assert changes["guangzhou"]["redeem_eligibility"] == {"min_stars": 1}
+    assert changes["guangzhou"]["stars"][0] == 6_000

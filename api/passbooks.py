@@ -196,7 +196,7 @@ class Balance(BaseModel):
     coins: Annotated[str, Field(description="`available` / 60, floored to two decimals.")]
     points: int
     tier: Literal["CERTIFIED", "PROFESSIONAL", "SUPERVISING_EXPERT"] | None
-    stars: int
+    stars: Annotated[int, Field(description="By the policy `stars` of the date asked for.")]
     grade: Literal["G1", "G2", "G3", "G4", "UNGRADED"]
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
+import orjson
 from aiohttp import web
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 from sqlalchemy import Connection
 
 from api.asks import Ask, Day, FieldNo, Reason, Text, holds_personal_data
@@ -12,6 +13,7 @@ from api.call import Call
 from api.contract import (
     ADMINS,
     EVERYONE,
+    JSON,
     DayText,
     Fields,
     InstantText,
@@ -22,10 +24,12 @@ from api.contract import (
     Written,
 )
 from api.lists import answer_page
+from api.replies import Reply
 from ledger.commands import PublishPolicy
 from ledger.desk import Done
 from ledger.events import PolicyPublished
 from ledger.policy import wrong_shapes
+from ledger.policy_packs import packs
 from projections import policies
 
 
@@ -37,7 +41,12 @@ class PolicyAsk(Ask):
     effective_on: Day
     changes: Annotated[
         dict[Text, Any],
-        Field(min_length=1, examples=[{"zone": "Asia/Shanghai"}, {"rounding": "hour_floor"}]),
+        Field(
+            min_length=1,
+            description="New values by key. Version 1 lists every key with its default and, where "
+            "that is an object, the names in it; names left out take the default's value.",
+            examples=[{"zone": "Asia/Shanghai"}, {"rounding": "hour_floor"}],
+        ),
     ]
     note: Reason | None = None
 
@@ -46,8 +55,7 @@ class PolicyAsk(Ask):
         """Every value fits its key, and no name in it holds personal data."""
         changes = values.get("changes", {})
         for shape in wrong_shapes(changes):
-            path = ("changes", *shape.path.split("/")[1:])
-            yield path, "invalid_policy", {"problem": shape.problem}
+            yield ("changes", *shape.place), "invalid_policy", {"problem": shape.problem}
         for path in _personal(changes, ("changes",)):
             yield path, "personal_data_in_text", {}
 
@@ -83,6 +91,20 @@ class PolicyValues(BaseModel):
     date: DayText
     version: Annotated[int, Field(ge=1)]
     values: dict[str, Any]
+
+
+class Pack(BaseModel):
+    """Changes after what is known of a city, for whoever wants to publish them."""
+
+    name: str
+    source: Annotated[
+        str, Field(description="Whence the numbers are, in the language that was asked for.")
+    ]
+    changes: dict[str, Any]
+
+
+class Packs(RootModel[list[Pack]]):
+    """Every pack, by name."""
 
 
 class DateQuery(ReadQuery):
@@ -125,6 +147,17 @@ async def item(call: Call) -> web.Response:
 async def at(call: Call) -> web.Response:
     """What holds on a date."""
     return await call.read(policies.at, call.query.date)
+
+
+async def list_packs(call: Call) -> web.Response:
+    """The packs that come with this software; nothing of them holds before it is published."""
+    language = call.language
+    said = [
+        {"name": pack.name, "source": pack.source[language], "changes": pack.changes}
+        for pack in packs().values()
+    ]
+    headers = call.headers(JSON, call.views.position) | {"Content-Language": language}
+    return Reply(200, headers, orjson.dumps(said))
 
 
 def _version(connection: Connection, version: int) -> Fields | None:
@@ -189,6 +222,17 @@ ROUTES = [
         roles=EVERYONE,
         query=DateQuery,
         answers={200: PolicyValues},
+    ),
+    Route(
+        method="GET",
+        path="/v1/policies/packs",
+        handler=list_packs,
+        operation="list_policy_packs",
+        tag="Policies",
+        summary_zh="政策包：各地做法的数值与出处",
+        summary_en="List the packs of changes, with their sources",
+        roles=EVERYONE,
+        answers={200: Packs},
     ),
     Route(
         method="GET",

@@ -36,7 +36,6 @@ WAITING_JOBS_MAX = 4_096
 CACHED_STATES_MAX = 50_000
 STREAMS_AT_ONCE = 64  # read into memory: each may hold decades
 CATCH_UP_ENTRIES_MAX = 20_000  # further behind than this, forgetting is quicker than folding
-ANSWERS_KEPT = timedelta(hours=72)
 PRUNE_SECONDS = 600
 FACT_BYTES_MAX = 65_000  # what is left of an entry's 65 535 bytes beside its stream and type
 ATTEMPTS = 3  # of a batch whose connection broke; nothing of it was written
@@ -313,6 +312,9 @@ class Committer:
 
     def _write(self, batch: _Batch) -> list[bytes]:
         leaves: list[bytes] = []
+        if monotonic() > self._prune_after:
+            self._prune_after = monotonic() + PRUNE_SECONDS
+            self._prune(batch)  # before the append: it may fold a stream from the journal
         if batch.entries:
             leaves = store.append(batch.connection, batch.rows, batch.after)
             journal.index(batch.connection, batch.entries)
@@ -332,13 +334,16 @@ class Committer:
                     for once, answer in batch.answers.values()
                 ],
             )
-        if monotonic() > self._prune_after:
-            self._prune_after = monotonic() + PRUNE_SECONDS
-            oldest = recorded_text(batch.at - ANSWERS_KEPT)
-            batch.connection.execute(delete(store.answers).where(store.answers.c.kept_at < oldest))
         if batch.entries:
             self._store.poke(batch.connection)
         return leaves
+
+    def _prune(self, batch: _Batch) -> None:
+        """Let go of the answers that were kept for as long as the policy now in force asks."""
+        policies: Any = (self._cache.get("policies") or self._held(batch, "policies")).state
+        hours = policies.recording(batch.at).values["idempotency_hours"]
+        oldest = recorded_text(batch.at - timedelta(hours=hours))
+        batch.connection.execute(delete(store.answers).where(store.answers.c.kept_at < oldest))
 
     def _settle(self, batch: _Batch) -> None:
         self._read_to = batch.entries[-1].position

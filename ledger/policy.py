@@ -1,4 +1,4 @@
-"""The rule book of numbers: keys with their defaults and shapes, versions in time, working days.
+"""The rule book of numbers: its versions in time, what holds on a date, working days.
 
 A version stores only its changes; version 1 is the defaults. For a date each key takes, among the
 versions that change it, the one with the latest `effective_on` not after the date, then the later
@@ -6,65 +6,46 @@ version (DOMAIN, section 4, "Policies in time").
 """
 
 from calendar import monthrange
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from ledger.events import Event, PolicyPublished
+from ledger.policy_keys import KEYS, ROUNDINGS
+from ledger.policy_shapes import WrongShape
 from ledger.units import FULL_RATE_BPS, Credits, Minutes
 
 Values = Mapping[str, Any]
 """Key -> value, for one date."""
 
-ROUNDINGS: dict[str, Callable[[int], int]] = {
-    "exact": lambda minutes: minutes,
-    "half_hour_floor": lambda minutes: minutes // 30 * 30,
-    "hour_floor": lambda minutes: minutes // 60 * 60,
-    "min_one_hour": lambda minutes: max(60, minutes),
-}
-
-DEFAULTS: dict[str, Any] = {
-    "zone": "Asia/Shanghai",
-    "credit_rate": {"default": FULL_RATE_BPS, "by_category": {}},
-    "rounding": "exact",
-    "late_recording": {"working_days": 10, "effect": "flag"},
-    "calendar": {"holidays": [], "workdays": []},
-    "backfill_window_days": 365,
-    "daily_cap": None,
-    "stock_cap": None,
-    "overflow_to": "discard",
-    "expiry": None,
-}
-
-
-class WrongShape(ValueError):
-    """A published value that its key does not allow; `path` says where in `changes`."""
-
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"{path}: {problem}")
-        self.path = path
-        self.problem = problem
+DEFAULTS: dict[str, Any] = {key: shape.default for key, shape in KEYS.items()}
+"""Version 1: always in force."""
 
 
 def wrong_shapes(changes: Mapping[str, Any]) -> list[WrongShape]:
     """Everything that is wrong with a publication's changes: unknown keys, shapes, ranges."""
     found: list[WrongShape] = []
     for key, value in changes.items():
-        if key in SHAPES:
-            found.extend(SHAPES[key](f"/{key}", value))
+        if key in KEYS:
+            found.extend(KEYS[key].check((key,), value))
         else:
-            found.append(WrongShape(f"/{_escaped(key)}", "unknown_key"))
+            found.append(WrongShape((key,), "unknown_key"))
     return found
 
 
 def completed(changes: Mapping[str, Any]) -> dict[str, Any]:
     """The changes as they are stored: objects whole, what was left out of one from the default."""
-    return {
-        key: {**(DEFAULTS[key] or {}), **value} if isinstance(value, dict) else value
-        for key, value in changes.items()
-    }
+    return {key: _filled(value, DEFAULTS[key]) for key, value in changes.items()}
+
+
+def _filled(value: Any, default: Any) -> Any:
+    """An object with what it lacks, to any depth; whatever else as it is, null too."""
+    if not (isinstance(value, dict) and isinstance(default, dict)):
+        return value
+    given = {name: _filled(inner, default.get(name)) for name, inner in value.items()}
+    return {**default, **given}
 
 
 class Recording(NamedTuple):
@@ -154,8 +135,7 @@ def lot_end(dated: date, values: Values) -> str | None:
 def months_after(day: date, months: int) -> date:
     """The same day so many months on; where that month has none, its last."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    last = monthrange(year, month + 1)[1]
-    return date(year, month + 1, min(day.day, last))
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 @lru_cache(maxsize=8_192)
@@ -169,101 +149,3 @@ def _nth_working_day(
         if text in workdays or (day.weekday() < 5 and text not in holidays):
             count -= 1
     return day
-
-
-# --- shapes --------------------------------------------------------------------------------------
-
-Shape = Callable[[str, Any], Iterator[WrongShape]]
-
-
-def _up_to(most: int) -> Shape:
-    """A whole number from 0 to `most`."""
-
-    def check(path: str, value: Any) -> Iterator[WrongShape]:
-        if type(value) is not int:  # a bool is no number
-            yield WrongShape(path, "whole_number_expected")
-        elif not 0 <= value <= most:
-            yield WrongShape(path, "out_of_range")
-
-    return check
-
-
-def _one_of(*allowed: str) -> Shape:
-    def check(path: str, value: Any) -> Iterator[WrongShape]:
-        if not isinstance(value, str) or value not in allowed:
-            yield WrongShape(path, "not_one_of_the_allowed")
-
-    return check
-
-
-def _zone(path: str, value: Any) -> Iterator[WrongShape]:
-    if not isinstance(value, str) or value not in _zone_names():
-        yield WrongShape(path, "unknown_zone")
-
-
-@lru_cache(maxsize=1)
-def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
-def _object(**shapes: Shape) -> Shape:
-    """An object with some of these keys; those left out take the default's value."""
-
-    def check(path: str, value: Any) -> Iterator[WrongShape]:
-        if not isinstance(value, dict):
-            yield WrongShape(path, "object_expected")
-            return
-        for key, inner in value.items():
-            if key in shapes:
-                yield from shapes[key](f"{path}/{key}", inner)
-            else:
-                yield WrongShape(f"{path}/{_escaped(key)}", "unknown_key")
-
-    return check
-
-
-def _rates(path: str, value: Any) -> Iterator[WrongShape]:
-    if not isinstance(value, dict):
-        yield WrongShape(path, "object_expected")
-        return
-    rate = _up_to(10 * FULL_RATE_BPS)
-    for category, rate_bps in value.items():
-        yield from rate(f"{path}/{_escaped(category)}", rate_bps)
-
-
-def _days(path: str, value: Any) -> Iterator[WrongShape]:
-    if not isinstance(value, list):
-        yield WrongShape(path, "list_expected")
-        return
-    for index, day in enumerate(value):
-        if not _is_date(day):
-            yield WrongShape(f"{path}/{index}", "date_expected")
-
-
-def _escaped(key: str) -> str:
-    """A key as a part of a JSON pointer (RFC 6901, section 3)."""
-    return key.replace("~", "~0").replace("/", "~1")
-
-
-def _is_date(value: Any) -> bool:
-    if not isinstance(value, str) or len(value) != 10:
-        return False
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
-
-
-SHAPES: dict[str, Shape] = {
-    "zone": _zone,
-    "credit_rate": _object(default=_up_to(10 * FULL_RATE_BPS), by_category=_rates),
-    "rounding": _one_of(*ROUNDINGS),
-    "late_recording": _object(working_days=_up_to(366), effect=_one_of("flag", "no_credit")),
-    "calendar": _object(holidays=_days, workdays=_days),
-    "backfill_window_days": _up_to(36_600),
-    "daily_cap": lambda path, value: iter(()),
-    "stock_cap": lambda path, value: iter(()),
-    "overflow_to": lambda path, value: iter(()),
-    "expiry": lambda path, value: iter(()),
-}

@@ -348,6 +348,16 @@ WORDS: dict[str, tuple[str, str]] = {
     "object_expected": ("应为对象", "an object is expected"),
     "list_expected": ("应为列表", "a list is expected"),
     "date_expected": ("应为日期", "a date is expected"),
+    "text_expected": ("应为不空白、不含控制字符的文本", "a line of text is expected"),
+    "too_long": ("文本过长", "the text is too long"),
+    "code_expected": (
+        "名称应为 2 至 40 个小写字母、数字或连字符",
+        "a name of 2 to 40 lower-case letters, digits or hyphens is expected",
+    ),
+    "named_twice": ("重复给出", "it is named twice"),
+    "wrong_length": ("项数过少或过多", "too few or too many items"),
+    "not_above_the_one_before": ("应大于前一项", "it is not above the one before"),
+    "value_needed": ("缺少取值", "a value is needed here"),
 }
 
 

@@ -149,10 +149,13 @@ def local_date(event: Event, policies: Policies) -> str:
     return policies.recording(instant(event.recorded_at)).today.isoformat()
 
 
-def published(connection: Connection) -> Policies:
-    """The policies as far as the views have read."""
+def published(connection: Connection, until: int | None = None) -> Policies:
+    """The policies as far as the views have read, or as they were known at a position."""
     folded = Policies()
-    for row in connection.execute(select(schema.policies).order_by(schema.policies.c.version)):
+    query = select(schema.policies).order_by(schema.policies.c.version)
+    if until is not None:
+        query = query.where(schema.policies.c.position <= until)
+    for row in connection.execute(query):
         event = PolicyPublished(
             version=row.version,
             effective_on=row.effective_on,

@@ -4,19 +4,16 @@ A line holds the changes and the account after it, so the balance as of a positi
 seek, and as of a service date too, one sum in an index that holds all the member's changes.
 """
 
-from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from ledger.units import instant
 from projections import schema, trail
 from projections.listing import Item, Listed, listed
-from projections.page import POCKETS, RECEIVABLE, Page, pocket
+from projections.page import POCKETS, RECEIVABLE, Page, pocket, published
 from projections.schema import balances, passbook, service_records
-
-STARS = (6_000, 18_000, 36_000, 60_000, 90_000)
-"""Service minutes from which a member has one more star."""
 
 KINDS = {
     "HoursVerified": "earn",
@@ -73,12 +70,14 @@ def balance(
     position: int | None = None,
     as_of: datetime | None = None,
     served_until: date | None = None,
-    stars: Iterable[int] = STARS,
 ) -> dict[str, Any] | None:
     """A member's balance; as known at a position and at an instant, and as of a service date.
 
     What is given holds together. None where nobody has that id. By service date alone a part may
     be negative, because later facts about earlier dates are in it.
+
+    Stars go by the policy of `served_until`, else of the day of `as_of` or of the position, else of
+    today; as it was known then.
     """
     now = connection.execute(_now(member_id)).first()
     if now is None:
@@ -96,10 +95,9 @@ def balance(
     else:
         account = tuple(now)[2 : _OPENED + 2]
     available, held, frozen, receivable, minutes, points = account
-    if as_of is not None:
-        known_at: str | None = as_of.isoformat()
-    else:
-        known_at = trail.recorded_at(connection, until)
+    known_at = trail.recorded_at(connection, until) if as_of is None else as_of.isoformat()
+    then = known_at if as_of is not None or position is not None else None
+    moment = datetime.now(UTC) if then is None else instant(then)
     return {
         "member_id": member_id,
         "position": until,
@@ -114,7 +112,7 @@ def balance(
         "coins": coins(available),
         "points": points,
         "tier": None,
-        "stars": sum(minutes >= threshold for threshold in stars),
+        "stars": _stars(connection, minutes, until, served_until, moment),
         "grade": "UNGRADED",
     }
 
@@ -197,6 +195,14 @@ def _sums(
         line.position <= position,
     )
     return tuple(int(part) for part in connection.execute(query).one())
+
+
+def _stars(
+    connection: Connection, minutes: int, until: int, served_until: date | None, moment: datetime
+) -> int:
+    policies = published(connection, until)
+    day = served_until or policies.recording(moment).today
+    return sum(minutes >= threshold for threshold in policies.on(day)["stars"])
 
 
 def _line(row: Any) -> Item:

@@ -49,6 +49,10 @@ VERBS: dict[str, Verb] = {
     "policy list": Verb("policies:list_all", "列出政策版本", "list the versions published"),
     "policy show": Verb("policies:show", "显示某日的政策", "show what holds on a date"),
     "policy publish": Verb("policies:publish", "发布政策", "publish changes from a date on"),
+    "policy packs": Verb("policies:packs", "列出政策包及其出处", "list the packs of changes"),
+    "policy publish-pack": Verb(
+        "policies:publish_pack", "发布政策包", "publish a pack from a date on"
+    ),
     "audit verify": Verb("audit:verify", "逐条核验账本", "recompute every leaf and sum"),
     "audit replay": Verb("audit:replay", "重放账本并与视图比较", "rebuild the views and compare"),
     "audit trail": Verb("audit:trail", "列出事件", "list events"),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ledger.policy_packs import packs as all_packs
 from scripts.door import Day, ask, checked, now, opened, opened_journal, read_file, stamp
 from scripts.printing import Exit, Stopped, Told, fields, table, verb
-from scripts.sayings import explained
+from scripts.sayings import explained, languages
 
 if TYPE_CHECKING:
     from ledger.policy import Policies
@@ -53,35 +54,42 @@ def show(at: date | None) -> Told:
     return Told(value, [fields({"date": at, "version": policies.version, **values})])
 
 
-@verb(
-    click.argument("file", type=click.Path(path_type=Path)),
-    click.option("--effective-on", required=True, type=Day(), help=explained("生效日期", "from")),
-    click.option("--note", help=explained("说明", "what it is about")),
+EFFECTIVE_ON = click.option(
+    "--effective-on", required=True, type=Day(), help=explained("生效日期", "from")
 )
+NOTE = click.option("--note", help=explained("说明", "what it is about"))
+
+
+@verb(click.argument("file", type=click.Path(path_type=Path)), EFFECTIVE_ON, NOTE)
 def publish(file: Path, effective_on: date, note: str | None) -> Told:
     """Give the keys in FILE (JSON or TOML) new values from a date on."""
-    from api.policies import PolicyAsk
-    from ledger.commands import PublishPolicy
-    from ledger.events import PolicyPublished
+    return _publish(read_changes(file), effective_on, note)
 
-    changes = read_changes(file)
-    asked = checked(PolicyAsk, effective_on=effective_on.isoformat(), changes=changes, note=note)
-    with opened() as ledger:
-        command = PublishPolicy(
-            **stamp(), effective_on=asked.effective_on, changes=asked.changes, note=asked.note
-        )
-        done = ask(ledger, command)
-    event = done.entries[-1].event
-    assert isinstance(event, PolicyPublished)  # noqa: S101  (the rule makes nothing else)
-    return Told(
+
+@verb()
+def packs() -> Told:
+    """The packs that come with this software, and whence their numbers are."""
+    listed = [
         {
-            "version": event.version,
-            "effective_on": event.effective_on,
-            "changes": event.changes,
-            "note": event.note,
-            "position": done.position,
+            "name": pack.name,
+            "source": " / ".join(pack.source[language] for language in languages()),
+            "changes": pack.changes,
         }
-    )
+        for pack in all_packs().values()
+    ]
+    lines = [line for pack in listed for line in (fields(pack), "")]
+    return Told(listed, lines[:-1])
+
+
+@verb(
+    click.argument("name", metavar="NAME", type=click.Choice(tuple(all_packs()))),
+    EFFECTIVE_ON,
+    NOTE,
+)
+def publish_pack(name: str, effective_on: date, note: str | None) -> Told:
+    """Give the keys of a pack its values from a date on."""
+    pack = all_packs()[name]
+    return _publish(pack.changes, effective_on, note or f"政策包 / pack: {name}")
 
 
 def read_changes(path: Path) -> dict[str, Any]:
@@ -99,6 +107,30 @@ def read_changes(path: Path) -> dict[str, Any]:
     if not isinstance(changes, dict):
         raise Stopped("unreadable_changes", Exit.USAGE, path=path, reason="[]")
     return changes
+
+
+def _publish(changes: dict[str, Any], effective_on: date, note: str | None) -> Told:
+    from api.policies import PolicyAsk
+    from ledger.commands import PublishPolicy
+    from ledger.events import PolicyPublished
+
+    asked = checked(PolicyAsk, effective_on=effective_on.isoformat(), changes=changes, note=note)
+    with opened() as ledger:
+        command = PublishPolicy(
+            **stamp(), effective_on=asked.effective_on, changes=asked.changes, note=asked.note
+        )
+        done = ask(ledger, command)
+    event = done.entries[-1].event
+    assert isinstance(event, PolicyPublished)  # noqa: S101  (the rule makes nothing else)
+    return Told(
+        {
+            "version": event.version,
+            "effective_on": event.effective_on,
+            "changes": event.changes,
+            "note": event.note,
+            "position": done.position,
+        }
+    )
 
 
 def _json(value: Any) -> Any:

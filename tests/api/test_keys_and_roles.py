@@ -32,6 +32,7 @@ MATRIX = {
     "publish_policy": {"admin"},
     "list_policies": set(ROLES),
     "policy_at": set(ROLES),
+    "list_policy_packs": set(ROLES),
     "get_policy": set(ROLES),
     "list_events": {"poster", "verifier", "auditor", "admin"},
     "get_event": {"poster", "verifier", "auditor", "admin"},

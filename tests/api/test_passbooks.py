@@ -72,6 +72,23 @@ async def test_a_balance_is_told_as_of_a_position_an_instant_and_a_service_date(
     assert (refused.status, refused.pointers) == (422, {"/as_of": "not_an_instant"})
 
 
+async def test_publishing_other_stars_changes_the_stars_shown(each_house: House) -> None:
+    house = each_house
+    member_id, position = await lived(house)
+    for effective_on, stars in ((day(5), [100, 150]), (day(3), [10, 20, 30]), (day(-9), [1_000])):
+        body = {"effective_on": effective_on, "changes": {"stars": stars}}
+        position = (await house.admin.post("/v1/policies", body)).json["position"]
+    path = f"/v1/members/{member_id}/balance?min_position={position}"
+    for query, stars in (
+        ("", 3),
+        (f"&served_until={day(4)}", 1),
+        (f"&served_until={day(6)}", 0),
+        (f"&position={position - 3}", 0),
+        ("&as_of=2199-01-01T00:00:00Z", 0),
+    ):
+        assert (await house.poster.get(path + query)).json["stars"] == stars, query
+
+
 async def test_totals_are_for_home_member_auditors_and_admins(house: House) -> None:
     member_id, position = await lived(house)
     path = f"/v1/members/{member_id}/balance?min_position={position}"

@@ -1,5 +1,6 @@
 """Policies over HTTP."""
 
+from api.policies import Pack
 from tests.api.house import House
 
 JUNE = {"effective_on": "2026-06-01", "changes": {"rounding": "hour_floor"}, "note": "夏季"}
@@ -42,6 +43,62 @@ async def test_every_value_that_does_not_fit_is_named(house: House) -> None:
     }
 
 
+async def test_a_name_of_the_publishers_own_is_told_as_a_pointer(house: House) -> None:
+    changes = {"credit_rate": {"by_category": {"a/b~": -1}}, "grants": {"A": 1}, "x/y": 1}
+    refused = await house.admin.post("/v1/policies", {**JUNE, "changes": changes})
+    assert list(refused.pointers) == [
+        "/changes/credit_rate/by_category/a~1b~0",
+        "/changes/grants/A",
+        "/changes/x~1y",
+    ]
+
+
+async def test_what_is_wrong_is_said_in_the_callers_language(house: House) -> None:
+    body = {**JUNE, "changes": {"stars": [2, 1]}}
+    for language, said in (("zh", "应大于前一项"), ("en", "not above the one before")):
+        refused = await house.admin.post(
+            "/v1/policies", body, headers={"Accept-Language": language}
+        )
+        (error,) = refused.json["errors"]
+        assert error["pointer"] == "/changes/stars/1"
+        assert said in error["detail"]
+
+
+async def test_a_refused_policy_leaves_nothing_behind(house: House) -> None:
+    before = house.position
+    changes = {"rounding": "hour_floor", "daily_cap": -1}
+    assert (await house.admin.post("/v1/policies", {**JUNE, "changes": changes})).status == 422
+    assert house.position == before
+    assert len((await house.admin.get("/v1/policies")).json["data"]) == 1
+
+
+async def test_a_part_of_an_object_is_published_and_the_rest_is_the_default(house: House) -> None:
+    changes = {"gift": {"yearly_max": 600}, "expiry": {"months": 24}, "stock_cap": None}
+    published = await house.admin.post("/v1/policies", {**JUNE, "changes": changes})
+    assert published.status == 201
+    assert published.json["changes"]["gift"]["relations"][0] == "spouse"
+    seen = f"min_position={house.position}"
+    values = (await house.auditor.get(f"/v1/policies/at?date=2026-06-01&{seen}")).json["values"]
+    assert (values["expiry"], values["stock_cap"]) == ({"months": 24}, None)
+    values = (await house.auditor.get("/v1/policies/at?date=2026-05-31")).json["values"]
+    assert (values["expiry"], values["gift"]["yearly_max"]) == (None, None)
+
+
+async def test_a_policy_may_begin_in_the_past_and_in_the_future(house: House) -> None:
+    for effective_on, hold_days in (("2016-01-01", 7), ("2199-01-01", 30)):
+        body = {"effective_on": effective_on, "changes": {"hold_days": hold_days}}
+        assert (await house.admin.post("/v1/policies", body)).status == 201
+    seen = f"min_position={house.position}"
+    for day, version, hold_days in (
+        ("2015-12-31", 1, 14),
+        ("2016-01-01", 2, 7),
+        ("2198-12-31", 2, 7),
+        ("2199-01-01", 3, 30),
+    ):
+        said = (await house.auditor.get(f"/v1/policies/at?date={day}&{seen}")).json
+        assert (said["version"], said["values"]["hold_days"]) == (version, hold_days)
+
+
 async def test_a_policy_that_changes_nothing_is_refused(house: House) -> None:
     refused = await house.admin.post("/v1/policies", {**JUNE, "changes": {}})
     assert (refused.status, list(refused.pointers)) == (422, ["/changes"])
@@ -58,3 +115,32 @@ async def test_a_date_is_asked_for(house: House) -> None:
     assert (refused.status, refused.pointers) == (422, {"/date": "missing"})
     refused = await house.admin.get("/v1/policies/at?date=2026-02-30")
     assert (refused.status, refused.pointers) == (422, {"/date": "not_a_date"})
+
+
+# --- packs ---------------------------------------------------------------------------------------
+
+CITIES = ["beijing", "changning", "guangzhou", "nanjing"]
+
+
+async def test_packs_come_with_their_sources(house: House) -> None:
+    said = await house.member.get("/v1/policies/packs")
+    assert [pack["name"] for pack in said.json] == CITIES
+    for pack in said.json:
+        Pack.model_validate(pack, extra="forbid")
+        assert pack["source"]
+        assert pack["changes"]
+    assert said.headers["Ledger-Position"].isdecimal()
+    assert (await house.member.get("/v1/policies/packs?limit=1")).status == 422
+
+
+async def test_a_source_is_told_in_the_callers_language(house: House) -> None:
+    for language in ("zh", "en"):
+        said = await house.auditor.get("/v1/policies/packs", headers={"Accept-Language": language})
+        assert said.headers["Content-Language"] == language
+        assert {pack["source"].isascii() for pack in said.json} == {language == "en"}
+
+
+async def test_a_pack_is_published_as_it_is_listed(house: House) -> None:
+    for pack in (await house.admin.get("/v1/policies/packs")).json:
+        body = {"effective_on": "2026-06-01", "changes": pack["changes"]}
+        assert (await house.admin.post("/v1/policies", body)).status == 201

@@ -202,6 +202,28 @@ def test_a_kept_answer_is_pruned_when_its_time_is_over(bureau, store):
     assert not again.replayed
 
 
+@pytest.mark.parametrize(("hours_later", "replayed"), [(24, True), (25, False), (72, False)])
+def test_answers_are_kept_as_long_as_the_policy_in_force_asks(bureau, store, hours_later, replayed):
+    bureau.answer(visit(), once=once("k-1"))
+    bureau.ask(policy("2026-01-01", idempotency_hours=24))
+    much_later = Bureau(store, Clock(NOW + timedelta(hours=hours_later)))
+    much_later.ask(visit("09:00", "10:00"))
+    again = much_later.answer(visit(), once=once("k-1"))
+    much_later.close()
+    assert again.replayed == replayed
+
+
+def test_a_policy_published_with_the_pruning_batch_counts_for_it_and_is_folded_once(bureau, store):
+    bureau.answer(visit(), once=once("k-1"))
+    much_later = Bureau(store, Clock(NOW + timedelta(hours=73)))
+    much_later.ask(policy("2026-01-01", idempotency_hours=96))
+    assert much_later.answer(visit(), once=once("k-1")).replayed
+    much_later.ask(policy("2026-01-01", idempotency_hours=97))
+    much_later.close()
+    published = [e.event.version for e in bureau.entries() if e.type == "PolicyPublished"]
+    assert published == [2, 3]
+
+
 # --- several desks ---------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """The passbook and the balances: events in, rows out, as of a position, an instant, a date."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -192,7 +192,45 @@ def test_stars_are_the_thresholds_reached(store: Store, views: Views) -> None:
     views.catch_up()
     assert balance(views, position=views.position - 1)["stars"] == 0
     assert balance(views)["stars"] == 1
-    assert balance(views, stars=(10, 20))["stars"] == 2
+
+
+def test_stars_go_by_the_policy_of_the_date_that_is_asked_for(store: Store, views: Views) -> None:
+    def stars_from(effective_on: str, version: int, *stars: int) -> PolicyPublished:
+        changes = {"stars": list(stars)}
+        return PolicyPublished(version=version, effective_on=effective_on, changes=changes)
+
+    write(
+        store,
+        [
+            *field(ZHANG),
+            verified(1, minutes=100),
+            stars_from("2026-03-01", 2, 100),
+            stars_from("2026-02-01", 3, 50, 100),
+            stars_from("9000-01-01", 4, 1, 2, 3),
+        ],
+    )
+    views.catch_up()
+    last = views.position
+    assert balance(views)["stars"] == 1
+    assert balance(views, served_until=date(2026, 2, 28))["stars"] == 2
+    assert balance(views, served_until=date(2026, 3, 1))["stars"] == 1
+    assert balance(views, served_until=date(9000, 1, 1))["stars"] == 3
+    assert balance(views, as_of=datetime(9000, 1, 1, tzinfo=UTC))["stars"] == 3
+    assert balance(views, position=last)["stars"] == 1
+    known_before = balance(views, position=last - 2, served_until=date(2026, 2, 28))
+    assert known_before["stars"] == 0
+    assert balance(views, position=last - 3)["stars"] == 0
+    assert balance(views, position=0)["stars"] == 0
+
+
+def test_the_day_of_a_star_is_that_of_the_zone(store: Store, views: Views) -> None:
+    stars = {"stars": [1]}
+    published = PolicyPublished(version=2, effective_on="2027-01-01", changes=stars)
+    write(store, [*field(ZHANG), verified(1, minutes=100), published])
+    views.catch_up()
+    in_shanghai = datetime(2026, 12, 31, 16, tzinfo=UTC)
+    assert balance(views, as_of=in_shanghai)["stars"] == 1
+    assert balance(views, as_of=in_shanghai - timedelta(seconds=1))["stars"] == 0
 
 
 def test_every_event_with_lines_has_a_kind() -> None:

@@ -1,4 +1,4 @@
-"""The rules of units, organisations, members and policies, each refusal once."""
+"""The rules of units, organisations and members, each refusal once."""
 
 import pytest
 
@@ -8,11 +8,10 @@ from ledger.events import (
     MemberJoined,
     MemberRegistered,
     OrganisationAdded,
-    PolicyPublished,
     UnitAdded,
 )
 from ledger.units import new_id
-from tests.rules.town import STAMP, ZHANG, policy, town
+from tests.rules.town import STAMP, ZHANG, town
 
 
 def unit(code: str, level: str, parent: str | None = None) -> commands.AddUnit:
@@ -125,40 +124,3 @@ def test_who_may_not_change_a_member_does_not():
     town().when(change(organisation="org-z", unit="west")).then_refused("not_found")
     town().when(change(member_id=new_id(), unit="west")).then_refused("not_found")
     town().when(change(unit="moon")).then_refused("not_found", "/unit")
-
-
-def test_policies_are_numbered_from_two_and_store_their_objects_whole():
-    given = town()
-    fact = given.when(policy("2026-01-01", late_recording={"effect": "no_credit"})).then(
-        PolicyPublished, version=2
-    )
-    assert fact.changes == {"late_recording": {"working_days": 10, "effect": "no_credit"}}
-    given.when(policy("2020-01-01", zone="Europe/London")).then(PolicyPublished, version=3)
-
-
-@pytest.mark.parametrize(
-    ("changes", "pointer"),
-    [
-        ({"colour": "red"}, "/changes/colour"),
-        ({"zone": "Mars/Olympus"}, "/changes/zone"),
-        ({"zone": 8}, "/changes/zone"),
-        ({"rounding": "up"}, "/changes/rounding"),
-        ({"backfill_window_days": -1}, "/changes/backfill_window_days"),
-        ({"backfill_window_days": True}, "/changes/backfill_window_days"),
-        ({"backfill_window_days": "365"}, "/changes/backfill_window_days"),
-        ({"credit_rate": 10_000}, "/changes/credit_rate"),
-        ({"credit_rate": {"default": -1}}, "/changes/credit_rate/default"),
-        ({"credit_rate": {"default": 1.5}}, "/changes/credit_rate/default"),
-        ({"credit_rate": {"by_category": {"a": "b"}}}, "/changes/credit_rate/by_category/a"),
-        ({"credit_rate": {"by_category": {"a/b~": -1}}}, "/changes/credit_rate/by_category/a~1b~0"),
-        ({"credit_rate": {"by_category": []}}, "/changes/credit_rate/by_category"),
-        ({"credit_rate": {"rate": 1}}, "/changes/credit_rate/rate"),
-        ({"late_recording": {"effect": "shame"}}, "/changes/late_recording/effect"),
-        ({"late_recording": {"working_days": -3}}, "/changes/late_recording/working_days"),
-        ({"calendar": {"holidays": "2026-01-01"}}, "/changes/calendar/holidays"),
-        ({"calendar": {"holidays": ["2026-13-01"]}}, "/changes/calendar/holidays/0"),
-        ({"calendar": {"workdays": [20260101]}}, "/changes/calendar/workdays/0"),
-    ],
-)
-def test_a_policy_of_the_wrong_shape_is_refused_at_its_place(changes, pointer):
-    town().when(policy("2026-01-01", **changes)).then_refused("invalid_policy", pointer)

@@ -70,3 +70,49 @@ def test_a_toml_that_is_none_is_usage(made):
 def test_nothing_to_change_is_usage(made):
     (made / "p.json").write_text("{}")
     assert timebank("policy publish p.json --effective-on 2026-03-01").code == Exit.USAGE
+
+
+@pytest.mark.parametrize("effective_on", ["2016-01-01", "2199-01-01"])
+def test_a_policy_begins_in_the_past_or_in_the_future(made, effective_on):
+    (made / "p.json").write_text('{"daily_cap": 480, "stock_cap": null}')
+    said = timebank(f"policy publish p.json --effective-on {effective_on} --json")
+    assert said.json["changes"] == {"daily_cap": 480, "stock_cap": None}
+    shown = timebank(f"policy show --at {effective_on} --json").json
+    assert (shown["version"], shown["values"]["daily_cap"]) == (2, 480)
+
+
+# --- packs ---------------------------------------------------------------------------------------
+
+
+def test_packs_are_listed_with_their_sources_before_there_is_a_ledger(folder):
+    listed = timebank("policy packs --json").json
+    assert [pack["name"] for pack in listed] == ["beijing", "changning", "guangzhou", "nanjing"]
+    assert all(pack["source"].isascii() for pack in listed)
+    assert "Nanjing" in timebank("policy packs").out
+
+
+def test_a_pack_is_published_from_a_date_on(made):
+    said = timebank("policy publish-pack nanjing --effective-on 2026-06-01 --json").json
+    assert said["changes"] == {
+        "stock_cap": 90_000,
+        "overflow_to": "pool",
+        "redeem_eligibility": {"min_age": 60},
+    }
+    assert "nanjing" in said["note"]
+    before, after = (
+        timebank(f"policy show --at {day} --json").json["values"]["stock_cap"]
+        for day in ("2026-05-31", "2026-06-01")
+    )
+    assert (before, after) == (None, 90_000)
+
+
+@pytest.mark.parametrize(("language", "word"), [("zh", "应为"), ("en", "expected one of")])
+def test_a_pack_that_is_none_is_usage_and_those_that_are_get_named(
+    made, monkeypatch, language, word
+):
+    monkeypatch.setenv("TIMEBANK_LANG", language)
+    said = timebank("policy publish-pack atlantis --effective-on 2026-06-01 --json")
+    assert said.code == Exit.USAGE
+    assert word in said.json["error"]["detail"]
+    assert "beijing" in said.json["error"]["detail"]
+    assert timebank("audit verify --json").json["entries"] == 0

@@ -22,6 +22,7 @@ from api import (
     policies,
     service_records,
     units,
+    what_if,
 )
 from api.call import Call
 from api.contract import Handler, Route
@@ -46,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     *batches.ROUTES,
     *imports.ROUTES,
     *policies.ROUTES,
+    *what_if.ROUTES,
     *audit.ROUTES,
 )
 

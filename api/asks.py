@@ -215,13 +215,15 @@ def _field_validators(model: type[Ask]) -> dict[str, TypeAdapter[Any]]:
 
 def _sound_fields(model: type[Ask], value: dict[Any, Any], broken: set[str]) -> dict[str, Any]:
     """The fields that are as they should be, where others are not."""
-    return {
-        name: validator.validate_python(value[name])
-        if name in value
-        else model.model_fields[name].get_default()
-        for name, validator in _field_validators(model).items()
-        if name not in broken
-    }
+    sound: dict[str, Any] = {}
+    for name, validator in _field_validators(model).items():
+        field = model.model_fields[name]
+        said = field.alias or name
+        if said in broken:
+            continue
+        given = said in value
+        sound[name] = validator.validate_python(value[said]) if given else field.get_default()
+    return sound
 
 
 def _details(model: type[Ask], values: Mapping[str, Any]) -> list[InitErrorDetails]:

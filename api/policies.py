@@ -33,12 +33,9 @@ from ledger.policy_packs import packs
 from projections import policies
 
 
-class PolicyAsk(Ask):
-    """New values for some keys, from a date on."""
+class ChangesAsk(Ask):
+    """New values for some keys."""
 
-    entering = ("note",)
-
-    effective_on: Day
     changes: Annotated[
         dict[Text, Any],
         Field(
@@ -48,7 +45,6 @@ class PolicyAsk(Ask):
             examples=[{"zone": "Asia/Shanghai"}, {"rounding": "hour_floor"}],
         ),
     ]
-    note: Reason | None = None
 
     @classmethod
     def amiss(cls, values: Mapping[str, Any]) -> Iterator[FieldNo]:
@@ -58,6 +54,15 @@ class PolicyAsk(Ask):
             yield ("changes", *shape.place), "invalid_policy", {"problem": shape.problem}
         for path in _personal(changes, ("changes",)):
             yield path, "personal_data_in_text", {}
+
+
+class PolicyAsk(ChangesAsk):
+    """New values for some keys, from a date on."""
+
+    entering = ("note",)
+
+    effective_on: Day
+    note: Reason | None = None
 
 
 class PolicyWritten(Written):

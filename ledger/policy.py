@@ -126,6 +126,14 @@ def last_day_on_time(ended_on: date, working_days: int, values: Values) -> date:
     )
 
 
+def is_late(ended_on: date, today: date, when_recorded: Values, of_the_day: Values) -> bool:
+    """Recorded after the working days that writing it down may take (MCA order 67, art. 11)."""
+    working_days: int = when_recorded["late_recording"]["working_days"]
+    if (today - ended_on).days <= working_days:
+        return False  # working days never pass faster than days
+    return today > last_day_on_time(ended_on, working_days, of_the_day)
+
+
 def lot_end(dated: date, values: Values) -> str | None:
     """The date on which a lot of this date expires, as an event spells it; None: never."""
     expiry = values["expiry"]

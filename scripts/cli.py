@@ -53,6 +53,9 @@ VERBS: dict[str, Verb] = {
     "policy publish-pack": Verb(
         "policies:publish_pack", "发布政策包", "publish a pack from a date on"
     ),
+    "policy what-if": Verb(
+        "policies:what_if", "试算另一组数值的影响", "replay a span under other numbers"
+    ),
     "audit verify": Verb("audit:verify", "逐条核验账本", "recompute every leaf and sum"),
     "audit replay": Verb("audit:replay", "重放账本并与视图比较", "rebuild the views and compare"),
     "audit trail": Verb("audit:trail", "列出事件", "list events"),

@@ -9,7 +9,7 @@ import click
 
 from ledger.policy_packs import packs as all_packs
 from scripts.door import Day, ask, checked, now, opened, opened_journal, read_file, stamp
-from scripts.printing import Exit, Stopped, Told, fields, table, verb
+from scripts.printing import Exit, Stopped, Told, fields, progress, table, verb
 from scripts.sayings import explained, languages
 
 if TYPE_CHECKING:
@@ -131,6 +131,36 @@ def _publish(changes: dict[str, Any], effective_on: date, note: str | None) -> T
             "position": done.position,
         }
     )
+
+
+@verb(
+    click.argument("file", type=click.Path(path_type=Path)),
+    click.option("--from", "first", required=True, type=Day(), help=explained("首日", "first day")),
+    click.option("--to", "last", required=True, type=Day(), help=explained("末日", "last day")),
+)
+def what_if(file: Path, first: date, last: date) -> Told:
+    """Replay services of some dates under the changes in FILE; nothing is written."""
+    from api.what_if import WhatIfAsk, told
+    from ledger.journal import all_entries
+    from ledger.store import last_position
+    from ledger.what_if import WhatIf
+
+    span = {"from": first.isoformat(), "to": last.isoformat()}
+    asked = checked(WhatIfAsk, changes=read_changes(file), **span)
+    replay = WhatIf(asked.changes, asked.first, asked.last)
+    with (
+        opened_journal() as store,
+        store.reading() as connection,
+        progress("replaying", last_position(connection)) as shown,
+    ):
+        for page in all_entries(connection):
+            replay.tell(page)
+            shown.to(page[-1].position)
+    members = [{"member_id": who, **told(one)} for who, one in replay.members.items()]
+    total = told(replay.total)
+    changed = [member for member in members if member["difference"]]
+    columns = ("member_id", "credits", "would_be", "difference")
+    return Told({"members": members, "total": total}, [table(columns, changed), fields(total)])
 
 
 def _json(value: Any) -> Any:

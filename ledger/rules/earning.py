@@ -1,16 +1,14 @@
 """What a service comes to, minutes and credits with their lines, and how that is taken back."""
 
 from datetime import date
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from ledger.events import (
     DONATION_POOL,
     EXPIRED,
     SERVICE_ISSUE,
     WRITTEN_OFF,
-    HoursVerified,
     Line,
-    SubmittedHoursVerified,
 )
 from ledger.policy import Values, credits_for, lot_end
 from ledger.rules.time_account import Interval, TimeAccount
@@ -80,6 +78,21 @@ def figures(
     }
 
 
+class Figured(Protocol):
+    """What a record came to, as far as a reversal asks."""
+
+    @property
+    def member_id(self) -> str: ...
+    @property
+    def minutes(self) -> int: ...
+    @property
+    def credits(self) -> int: ...
+    @property
+    def overflowed(self) -> int | None: ...
+    @property
+    def points(self) -> int | None: ...
+
+
 class TakenBack(TypedDict):
     """The fields of an event that say what a reversal takes back; no number is above zero."""
 
@@ -93,7 +106,7 @@ class TakenBack(TypedDict):
 
 def taken_back(
     account: TimeAccount,
-    figured: HoursVerified | SubmittedHoursVerified,
+    figured: Figured,
     position: int,
     pool_credits: int,
 ) -> TakenBack:

@@ -14,10 +14,14 @@ def expire_credits(
     if job.is_past(command.as_of):
         return []
     as_of = policies.recording(command.as_of).today.isoformat()
+    fact = expired(command.member_id, account, as_of)
+    return [] if fact is None else [fact]
+
+
+def expired(member_id: str, account: TimeAccount, as_of: str) -> CreditsExpired | None:
+    """The fact that what is due of an account by a date is gone; None where nothing is."""
     credits = sum(lot.left for lot in account.lots.due(as_of))
     if not credits:
-        return []
-    lines = ((f"person:{command.member_id}:available", -credits), (EXPIRED, credits))
-    return [
-        CreditsExpired(member_id=command.member_id, as_of=as_of, credits=credits, entries=lines)
-    ]
+        return None
+    lines = ((f"person:{member_id}:available", -credits), (EXPIRED, credits))
+    return CreditsExpired(member_id=member_id, as_of=as_of, credits=credits, entries=lines)

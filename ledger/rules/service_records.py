@@ -18,7 +18,7 @@ from ledger.events import (
     RecordEvent,
     SubmittedHoursVerified,
 )
-from ledger.policy import Policies, Values, last_day_on_time
+from ledger.policy import Policies, is_late
 from ledger.rules.earning import figures
 from ledger.rules.grading import Grade
 from ledger.rules.members import Member
@@ -147,7 +147,7 @@ def post_hours(
     if periods.is_closed(served_on):
         raise Refused("period_closed", month=f"{served_on:%Y-%m}")
     of_the_day = policies.on(served_on)
-    late = _is_late(command.ended_at.astimezone(zone).date(), today, when_recorded, of_the_day)
+    late = is_late(command.ended_at.astimezone(zone).date(), today, when_recorded, of_the_day)
 
     content: Content = {
         "record_id": command.record_id,
@@ -300,11 +300,3 @@ def _same_or_refuse(before: PostedContent, command: PostHours) -> None:
     )
     if not same:
         raise Refused("receipt_reused", receipt=command.receipt)
-
-
-def _is_late(ended_on: date, today: date, when_recorded: Values, of_the_day: Values) -> bool:
-    """Recorded after the working days that writing it down may take (MCA order 67, art. 11)."""
-    working_days: int = when_recorded["late_recording"]["working_days"]
-    if (today - ended_on).days <= working_days:
-        return False  # working days never pass faster than days
-    return today > last_day_on_time(ended_on, working_days, of_the_day)

@@ -2,6 +2,7 @@
 
 from api.policies import Pack
 from tests.api.house import House
+from tests.api.visits import day, visit
 
 JUNE = {"effective_on": "2026-06-01", "changes": {"rounding": "hour_floor"}, "note": "夏季"}
 
@@ -89,13 +90,13 @@ async def test_a_policy_may_begin_in_the_past_and_in_the_future(house: House) ->
         body = {"effective_on": effective_on, "changes": {"hold_days": hold_days}}
         assert (await house.admin.post("/v1/policies", body)).status == 201
     seen = f"min_position={house.position}"
-    for day, version, hold_days in (
+    for on, version, hold_days in (
         ("2015-12-31", 1, 14),
         ("2016-01-01", 2, 7),
         ("2198-12-31", 2, 7),
         ("2199-01-01", 3, 30),
     ):
-        said = (await house.auditor.get(f"/v1/policies/at?date={day}&{seen}")).json
+        said = (await house.auditor.get(f"/v1/policies/at?date={on}&{seen}")).json
         assert (said["version"], said["values"]["hold_days"]) == (version, hold_days)
 
 
@@ -144,3 +145,37 @@ async def test_a_pack_is_published_as_it_is_listed(house: House) -> None:
     for pack in (await house.admin.get("/v1/policies/packs")).json:
         body = {"effective_on": "2026-06-01", "changes": pack["changes"]}
         assert (await house.admin.post("/v1/policies", body)).status == 201
+
+
+# --- what-if -------------------------------------------------------------------------------------
+
+
+async def test_what_if_shows_what_other_numbers_would_come_to_and_changes_nothing(
+    each_house: House,
+) -> None:
+    member_id = each_house.member_id
+    await each_house.poster.post("/v1/service-records", visit(member_id=member_id))
+    before = each_house.position
+    asked = {"changes": {"daily_cap": 50}, "from": day(2), "to": day(2)}
+    for caller in (each_house.admin, each_house.auditor):
+        said = await caller.post("/v1/policies/what-if", asked)
+        assert said.status == 200
+        difference = {"credits": 120, "would_be": 50, "difference": -70}
+        members = [{"member_id": member_id, **difference}]
+        assert said.json == {"members": members, "total": difference}
+    asked |= {"from": day(5), "to": day(3)}
+    assert (await each_house.admin.post("/v1/policies/what-if", asked)).json["members"] == []
+    assert each_house.position == before
+
+
+async def test_a_what_if_that_makes_no_sense_is_told_in_full(house: House) -> None:
+    body = {"changes": {"daily_cap": -1, "x": 1}, "from": "2026-03-02", "to": "2026-03-01"}
+    refused = await house.admin.post("/v1/policies/what-if", body)
+    assert refused.pointers == {
+        "/changes/daily_cap": "invalid_policy",
+        "/changes/x": "invalid_policy",
+        "/to": "wrong_value",
+    }
+    refused = await house.admin.post("/v1/policies/what-if", {**body, "from": "2026-13-01"})
+    assert refused.pointers["/from"] == "not_a_date"
+    assert (await house.poster.post("/v1/policies/what-if", body)).status == 403

@@ -6,6 +6,7 @@ import pytest
 
 from ledger.policy import DEFAULTS
 from scripts.printing import Exit
+from tests.api.visits import day
 from tests.scripts.typed import timebank
 
 
@@ -116,3 +117,36 @@ def test_a_pack_that_is_none_is_usage_and_those_that_are_get_named(
     assert word in said.json["error"]["detail"]
     assert "beijing" in said.json["error"]["detail"]
     assert timebank("audit verify --json").json["entries"] == 0
+
+
+def test_what_if_tells_the_difference_for_each_member_and_in_all(made, field):
+    field()
+    member = timebank(
+        "member add --org org-a --roles volunteer --unit lake --external-ref V-1 --json"
+    ).json["id"]
+    header = "receipt,member_ref,activity,category,place,responsible,started_at,ended_at"
+    served = f"{day(2)}T08:00:00+08:00,{day(2)}T12:00:00+08:00"
+    (made / "hours.csv").write_text(f"{header}\nR-1,V-1,a,b,lake,s,{served}\n")
+    assert timebank("hours import hours.csv --org org-a").code == 0
+    (made / "caps.toml").write_text("daily_cap = 100\n")
+    asked = f"policy what-if caps.toml --from {day(2)} --to {day(2)}"
+    total = {"credits": 240, "would_be": 100, "difference": -140}
+    assert timebank(f"{asked} --json").json == {
+        "members": [{"member_id": member, **total}],
+        "total": total,
+    }
+    assert "-140" in timebank(asked).out
+    assert len(timebank("policy list --json").json["policies"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("--from 2026-03-02 --to 2026-03-01", Exit.USAGE),
+        ("--from 2026-03-02", Exit.USAGE),
+        ("--from x --to 2026-03-01", Exit.USAGE),
+    ],
+)
+def test_a_what_if_without_a_span_is_usage(made, typed, code):
+    (made / "caps.json").write_text('{"daily_cap": 100}')
+    assert timebank(f"policy what-if caps.json {typed}").code == code

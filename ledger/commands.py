@@ -16,6 +16,7 @@ from ledger.events import (
     DONATION_POOL,
     Capacity,
     Evidence,
+    GradeName,
     MemberRole,
     OrganisationKind,
     UnitLevel,
@@ -342,6 +343,42 @@ class FinishJob(Command, kw_only=True):
 
     def relies_on(self) -> Keys:
         return {"job_so_far": f"job:{self.job}"}
+
+
+class OverrideGrade(Command, kw_only=True):
+    """Say what a subject's grade is until a date."""
+
+    subject: str  # `member:<id>` or `organisation:<code>`
+    grade: GradeName
+    reason: str
+    until: date
+
+    def relies_on(self) -> Keys:
+        keys = {"grade": f"grade:{self.subject}", "policies": "policies"}
+        kind, _, _ = self.subject.partition(":")
+        if kind in ("organisation", "member"):
+            keys[kind] = self.subject
+        return keys
+
+
+class ClosePeriod(Command, kw_only=True):
+    """Close a month of service dates."""
+
+    month: str  # YYYY-MM
+    reason: str | None = None
+
+    def relies_on(self) -> Keys:
+        return {"periods": "periods", "policies": "policies"}
+
+
+class ReopenPeriod(Command, kw_only=True):
+    """Let a closed month be posted to again."""
+
+    month: str  # YYYY-MM
+    reason: str | None = None
+
+    def relies_on(self) -> Keys:
+        return {"periods": "periods"}
 
 
 class PublishPolicy(Command, kw_only=True):

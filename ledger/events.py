@@ -23,6 +23,7 @@ OrganisationKind = Literal["volunteer", "social_work", "studio", "university", "
 MemberRole = Literal["volunteer", "social_worker", "community_worker", "grid_worker", "resident"]
 Capacity = Literal["volunteer", "on_duty"]
 Evidence = Literal["checked", "attested", "backfilled", "self_reported"]
+GradeName = Literal["G1", "G2", "G3", "G4"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -263,6 +264,35 @@ class JobRan(Event, frozen=True, kw_only=True, omit_defaults=True):
     stream_prefix, stream_key = "job", "job"
     job: str
     as_of: str  # RFC 3339, UTC
+
+
+# --- grades and periods --------------------------------------------------------------------------
+
+
+class GradeOverridden(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A subject has this grade until a date, by an administrator's word."""
+
+    stream_prefix, stream_key = "grade", "subject"
+    subject: str  # `member:<id>` or `organisation:<code>`
+    grade: GradeName
+    reason: str
+    until: str  # the last date
+
+
+class PeriodEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A fact about one month of service dates."""
+
+    stream_prefix, stream_key = "periods", ""
+    month: str  # YYYY-MM
+    reason: str | None = None
+
+
+class PeriodClosed(PeriodEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing is posted or verified any more with a service date in this month."""
+
+
+class PeriodReopened(PeriodEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A closed month is open again."""
 
 
 # --- policies ------------------------------------------------------------------------------------

@@ -53,6 +53,18 @@ REFUSALS: dict[str, Refusal] = {
         "{month} 已关账。",
         "{month} is closed.",
     ),
+    "period_not_over": Refusal(
+        "月份尚未结束",
+        "Period not over",
+        "{month} 尚未结束，今天是 {today}，不能关账。",
+        "{month} is not over on {today} and cannot be closed.",
+    ),
+    "over_already": Refusal(
+        "期限已过",
+        "Over already",
+        "截止日期 {until} 早于今天 {today}。",
+        "{until} lies before today, {today}.",
+    ),
     "in_the_future": Refusal(
         "时间在未来",
         "In the future",
@@ -333,6 +345,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "reversed": ("已冲正", "reversed"),
     "corrected": ("已更正", "corrected"),
     "correction_requested": ("已申请更正", "correction requested"),
+    "open": ("未关账", "open"),
+    "closed": ("已关账", "closed"),
     "decided": ("已处理", "decided"),
     "declined": ("已谢绝", "declined"),
     "suspended": ("已暂停", "suspended"),

@@ -13,7 +13,7 @@ from ledger.rules.corrections import (
     reverse_hours,
 )
 from ledger.rules.expiry import expire_credits
-from ledger.rules.grading import Grade
+from ledger.rules.grading import Grade, override_grade
 from ledger.rules.jobs import Job, finish_job
 from ledger.rules.members import Member, change_member, join_member, register_member
 from ledger.rules.organisations import (
@@ -22,7 +22,7 @@ from ledger.rules.organisations import (
     resume_organisation,
     suspend_organisation,
 )
-from ledger.rules.periods import Periods
+from ledger.rules.periods import Periods, close_period, reopen_period
 from ledger.rules.policies import publish_policy
 from ledger.rules.service_records import Record, post_hours, reject_hours, verify_hours
 from ledger.rules.time_account import TimeAccount
@@ -56,6 +56,9 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.DeclineCorrection: decline_correction,
     commands.ExpireCredits: expire_credits,
     commands.FinishJob: finish_job,
+    commands.OverrideGrade: override_grade,
+    commands.ClosePeriod: close_period,
+    commands.ReopenPeriod: reopen_period,
     commands.PublishPolicy: publish_policy,
 }
 

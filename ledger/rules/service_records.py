@@ -10,6 +10,7 @@ from ledger.events import (
     CorrectionRequested,
     Event,
     Evidence,
+    GradeName,
     HoursRejected,
     HoursReversed,
     HoursSubmitted,
@@ -268,7 +269,7 @@ def in_state(status: str, record: Record, command: RecordCommand, after: str) ->
     return content
 
 
-def two_needed(evidence: Evidence, colour: str | None) -> bool:
+def two_needed(evidence: Evidence, colour: GradeName | None) -> bool:
     """Does a record wait for another actor's word?"""
     return evidence not in ONE_STEP_EVIDENCE or colour in SECOND_PERSON_GRADES
 

@@ -51,6 +51,12 @@ PATH_PARTS: dict[str, PathPart] = {
     "code": PathPart(CODE_PATTERN, "Code", "west-coast"),
     "version": PathPart(r"^[1-9][0-9]{0,8}$", "Version of a policy", "1"),
     "position": PathPart(r"^[1-9][0-9]{0,17}$", "Position in the journal", "1"),
+    "month": PathPart(r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])$", "Month", "2026-03"),
+    "subject": PathPart(
+        rf"^((member|project):{UUID_PATTERN[1:-1]}|organisation:{CODE_PATTERN[1:-1]})$",
+        "`member:<id>`, `organisation:<code>` or `project:<id>`",
+        "organisation:west-coast",
+    ),
     "problem": PathPart(r"^[a-z_]{2,60}$", "Code of a problem", "receipt_reused"),
 }
 """The named places of our paths; a further name is added here."""

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     checkpoint_file: Path | None = None
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    jobs_every_minutes: Annotated[int, Field(ge=0, le=1_440)] = 60  # while serving; 0: none run
     metrics_open: bool = False  # answer /metrics to others than the loopback too
     body_bytes_max: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, select
 from ledger import store
 from ledger.events import Entry, Event, PolicyPublished
 from ledger.policy import Policies
+from ledger.rules.lots import Lots
 from ledger.units import instant
 from projections import schema
 from projections.numbered import Numbered, NumberedRow
@@ -42,6 +43,9 @@ class Pocket(NamedTuple):
     place: int
 
 
+LOTS_MAX = 2_000
+"""Members whose lots stay in memory between pages: each may hold decades."""
+
 POCKETS = ("available", "held", "frozen", "receivable")
 RECEIVABLE = POCKETS.index("receivable")
 
@@ -62,17 +66,21 @@ class Memory:
         self.accounts = Numbered(schema.accounts, Account)
         self.balances = Numbered(schema.balances, Balance)
         self.policies: Policies | None = None
+        self.lots: dict[str, Lots] = {}  # of members who have spent
 
     def write(self, connection: Connection, held: int = 0) -> None:
         """Store what was changed; up to `held` rows of a table may wait for the next call."""
         self.accounts.write(connection, held)
         self.balances.write(connection, held)
+        if len(self.lots) > LOTS_MAX:
+            self.lots.clear()
 
     def forget(self) -> None:
         """Let go of everything: another process went on, or a transaction was undone."""
         self.accounts.forget()
         self.balances.forget()
         self.policies = None
+        self.lots.clear()
 
 
 class Page:
@@ -94,6 +102,7 @@ class Page:
         self.recorded_before = recorded_at  # of the entry before the page
         self.accounts = memory.accounts
         self.balances = memory.balances
+        self.lots = memory.lots
         self._new: dict[str, tuple[Table, list[Row]]] = {}
         self._local_dates: dict[int, str] = {}
         if memory.policies is None:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from ledger.units import instant
-from projections import schema, trail
+from projections import grades, schema, trail
 from projections.listing import Item, Listed, listed
 from projections.page import POCKETS, RECEIVABLE, Page, pocket, published
 from projections.schema import balances, passbook, service_records
@@ -77,7 +77,7 @@ def balance(
     be negative, because later facts about earlier dates are in it.
 
     Stars go by the policy of `served_until`, else of the day of `as_of` or of the position, else of
-    today; as it was known then.
+    today; the grade is that of this day. Both as they were known then.
     """
     now = connection.execute(_now(member_id)).first()
     if now is None:
@@ -98,6 +98,9 @@ def balance(
     known_at = trail.recorded_at(connection, until) if as_of is None else as_of.isoformat()
     then = known_at if as_of is not None or position is not None else None
     moment = datetime.now(UTC) if then is None else instant(then)
+    policies = published(connection, until)
+    today = policies.recording(moment).today
+    thresholds = policies.on(served_until or today)["stars"]
     return {
         "member_id": member_id,
         "position": until,
@@ -112,8 +115,8 @@ def balance(
         "coins": coins(available),
         "points": points,
         "tier": None,
-        "stars": _stars(connection, minutes, until, served_until, moment),
-        "grade": "UNGRADED",
+        "stars": sum(minutes >= threshold for threshold in thresholds),
+        "grade": grades.in_force(connection, f"member:{member_id}", today, until),
     }
 
 
@@ -195,14 +198,6 @@ def _sums(
         line.position <= position,
     )
     return tuple(int(part) for part in connection.execute(query).one())
-
-
-def _stars(
-    connection: Connection, minutes: int, until: int, served_until: date | None, moment: datetime
-) -> int:
-    policies = published(connection, until)
-    day = served_until or policies.recording(moment).today
-    return sum(minutes >= threshold for threshold in policies.on(day)["stars"])
 
 
 def _line(row: Any) -> Item:

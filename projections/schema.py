@@ -128,6 +128,28 @@ policies = Table(
     _text("recorded_at"),
 )
 
+grade_overrides = Table(
+    "grade_overrides",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("subject"),  # `member:<id>`, `organisation:<code>`
+    _text("grade"),
+    _text("reason"),
+    _text("until"),
+    _text("recorded_at"),
+    Index("grade_overrides_by_subject", "subject", "position"),
+)
+period_changes = Table(
+    "period_changes",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("month"),
+    _text("status"),  # closed, open
+    _text("reason", nullable=True),
+    _text("recorded_at"),
+    Index("period_changes_by_month", "month", "position"),
+)
+
 # --- accounts and balances -----------------------------------------------------------------------
 # Every line of double entry is in one of two: a person's four accounts in the passbook, all others
 # in journal_lines.
@@ -187,6 +209,24 @@ passbook = _appended(
         "passbook_by_member",
         *("member", "position", "served_on"),
         *("available", "held", "frozen", "receivable", "minutes", "points"),
+    ),
+)
+
+lots = _appended(
+    "lots",
+    _whole("position", primary_key=True),  # of the fact that made it
+    _whole("member", primary_key=True),  # balances.id
+    _text("dated"),
+    _text("expires_on", nullable=True),
+    _whole("credits"),  # as it was received
+    _whole("left"),
+    _whole("expired"),
+    Index("lots_by_member", "member", "dated", "position"),
+    Index(
+        "lots_by_end",
+        "expires_on",
+        sqlite_where=text('"left" > 0 AND expires_on IS NOT NULL'),
+        postgresql_where=text('"left" > 0 AND expires_on IS NOT NULL'),
     ),
 )
 
@@ -267,7 +307,10 @@ trail = Table(
 VIEWS = tuple(table for table in metadata.sorted_tables if table is not bookmark)
 """Every table whose rows the journal alone determines."""
 
-HISTORIES = (units, policies, member_organisations, journal_lines, passbook, trail)
+HISTORIES = (
+    *(units, policies, grade_overrides, period_changes, member_organisations),
+    *(journal_lines, passbook, trail),
+)
 """The views that keep every line at its position; the others say what stands now."""
 
 

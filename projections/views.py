@@ -19,8 +19,11 @@ from ledger import databases, journal, store
 from ledger.units import instant, new_id
 from projections import (
     directory,
+    grades,
     journal_lines,
+    lots,
     passbook,
+    periods,
     policies,
     schema,
     service_records,
@@ -37,9 +40,12 @@ Projection = Callable[[Page], None]
 PROJECTIONS: dict[str, Projection] = {
     "directory": directory.project,
     "policies": policies.project,
+    "grades": grades.project,
+    "periods": periods.project,
     "trail": trail.project,
     "journal_lines": journal_lines.project,
     "passbook": passbook.project,
+    "lots": lots.project,
     "service_records": service_records.project,
 }
 """The view -> what it makes of a page of entries."""

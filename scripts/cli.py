@@ -46,6 +46,8 @@ VERBS: dict[str, Verb] = {
     "hours import": Verb(
         "hours:import_file", "从表格登记服务记录", "post service records from a sheet"
     ),
+    "period close": Verb("periods:close", "关账", "close a month that is over"),
+    "period reopen": Verb("periods:reopen", "取消关账", "open a closed month again"),
     "policy list": Verb("policies:list_all", "列出政策版本", "list the versions published"),
     "policy show": Verb("policies:show", "显示某日的政策", "show what holds on a date"),
     "policy publish": Verb("policies:publish", "发布政策", "publish changes from a date on"),
@@ -62,6 +64,7 @@ VERBS: dict[str, Verb] = {
     "audit trial-balance": Verb(
         "audit:trial_balance", "试算平衡", "every account's balance, and the sum"
     ),
+    "jobs run": Verb("jobs:run", "运行到期作业", "do what is due as of an instant"),
     "views status": Verb("views:status", "视图读到何处", "how far the views have read"),
     "views rebuild": Verb("views:rebuild", "重建视图", "build the views anew"),
     "db upgrade": Verb("db:upgrade", "升级数据库结构", "bring the schemas up to date"),
@@ -82,7 +85,9 @@ GROUPS: dict[str, tuple[str, str]] = {
     "member": ("成员", "members"),
     "hours": ("服务记录", "service records"),
     "policy": ("政策", "policies"),
+    "period": ("关账月份", "closed months"),
     "audit": ("审计", "audit"),
+    "jobs": ("作业", "jobs"),
     "views": ("视图", "views"),
     "db": ("数据库", "the database"),
     "config": ("设置", "settings"),

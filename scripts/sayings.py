@@ -21,6 +21,14 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "{name}：应为 ISO 8601 日期，例如 2026-03-06。",
         "{name}: expected an ISO 8601 date, such as 2026-03-06.",
     ),
+    "not_a_month": (
+        "{name}：应为年月，例如 2026-03。",
+        "{name}: expected a year and month, such as 2026-03.",
+    ),
+    "not_an_instant": (
+        "{name}：应为 ISO 8601 日期，或带时区偏移的 RFC 3339 时间。",
+        "{name}: expected an ISO 8601 date, or an RFC 3339 instant with an offset.",
+    ),
     "not_a_number": ("{name}：应为整数。", "{name}: expected a whole number."),
     "bad_parameter": ("{name}：{reason}", "{name}: {reason}"),
     "bad_usage": ("用法有误：{reason}", "Wrong usage: {reason}"),
@@ -104,6 +112,7 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "demo_reused": ("沿用 {where} 中的演示数据", "The demo in {where} is there already"),
     "reading": ("正在读取", "Reading"),
     "importing": ("正在导入", "Importing"),
+    "running_jobs": ("正在运行作业", "Running jobs"),
     "verifying": ("正在核验", "Verifying"),
     "replaying": ("正在重放", "Replaying"),
     "rebuilding": ("正在重建视图", "Rebuilding the views"),

@@ -53,6 +53,7 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
     from api.app import make_app, spare_the_collector
     from api.log_lines import configure
     from projections.views import Views
+    from scripts.due_jobs import scheduled
 
     configure(given)
     with only_server(given), opened(given) as ledger:
@@ -65,10 +66,11 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
 
             views.catch_up(progress=heard)
         views.start()
+        jobs = scheduled(ledger, views, given.jobs_every_minutes)
         try:
             app = make_app(ledger, views, given)
             spare_the_collector()
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with jobs, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(app, given.host, given.port, announce))
         finally:
             views.close()

@@ -1,0 +1,141 @@
+"""The jobs: what time does to a ledger, by explicit commands as of an instant.
+
+A job asks the desk for all that is due, in commands that decide for themselves, and at last says
+that it is done up to there. Whoever runs it again, or beside another, finds nothing left to do.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.exc import DBAPIError
+
+from ledger.commands import EXPIRY, Command, ExpireCredits, FinishJob, Stamp
+from ledger.desk import Answer, Busy, Done, Job, Mode, Outcome
+from ledger.units import new_id
+from projections import lots
+from projections.page import published
+from scripts.door import now
+
+if TYPE_CHECKING:
+    from ledger.opening import Ledger
+    from projections.views import Views
+
+log = logging.getLogger("timebank.jobs")
+
+ACTOR = "jobs"
+COMMANDS_AT_ONCE = 500
+MINUTE_SECONDS = 60.0
+
+Commands = Callable[["Views", datetime, Stamp], Iterator[Command]]
+
+
+class Ran(NamedTuple):
+    """What became of a job."""
+
+    job: str
+    as_of: datetime
+    facts: int
+    position: int | None  # None: it had been done up to there before
+
+
+def _expiry(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+    """A command for everybody who has a lot that is due."""
+    with views.engine.connect() as connection:
+        day = published(connection).recording(as_of).today
+        members = lots.due_members(connection, day)
+    for member_id in members:
+        yield ExpireCredits(**stamp, member_id=member_id, as_of=as_of)
+
+
+JOBS: dict[str, Commands] = {EXPIRY: _expiry}
+"""The job -> the commands for all that is due, as the views know it once they have read on."""
+
+
+def run_job(
+    ledger: "Ledger",
+    views: "Views",
+    job: str,
+    as_of: datetime,
+    *,
+    allow_future: bool = False,
+    heard: Callable[[int], None] = lambda done: None,
+) -> Ran:
+    """Do all that is due as of an instant; Refused (`in_the_future`) where it has not come yet."""
+    stamp: Stamp = {
+        "actor": ACTOR,
+        "actor_name": ACTOR,
+        "actor_member": None,
+        "by_admin": True,
+        "correlation_id": new_id(),
+    }
+    finish = FinishJob(**stamp, job=job, as_of=as_of, allow_future=allow_future)
+    if not _facts(_decide(ledger, [finish], dry_run=True)):
+        return Ran(job, as_of, 0, None)
+    views.catch_up()
+    due = JOBS[job](views, as_of, stamp)
+    facts = done = 0
+    while some := list(islice(due, COMMANDS_AT_ONCE)):
+        facts += _facts(_decide(ledger, some, "all"))
+        done += len(some)
+        heard(done)
+    (finished,) = _decide(ledger, [finish])
+    return Ran(job, as_of, facts, finished.position)
+
+
+def as_of_day(views: "Views", day: date) -> datetime:
+    """The instant at which a date begins in the policy's zone."""
+    with views.engine.connect() as connection:
+        zone = published(connection).on(day)["zone"]
+    return datetime.combine(day, time(), ZoneInfo(zone))
+
+
+@contextmanager
+def scheduled(ledger: "Ledger", views: "Views", every_minutes: int) -> Iterator[None]:
+    """Have every job run while the block lasts, as of the beginning of the day; 0: none."""
+    if not every_minutes:
+        yield
+        return
+    ending = threading.Event()
+    pause = every_minutes * MINUTE_SECONDS
+    thread = threading.Thread(target=_keep, args=(ledger, views, pause, ending), name="jobs")
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
+
+
+def _keep(ledger: "Ledger", views: "Views", pause: float, ending: threading.Event) -> None:
+    while not ending.is_set():
+        try:
+            with views.engine.connect() as connection:
+                today = published(connection).recording(now()).today
+            for job in JOBS:
+                run_job(ledger, views, job, as_of_day(views, today))
+        except (Busy, DBAPIError) as away:  # tried again in its time, and nothing is half done
+            log.warning("jobs not run: %s", type(away).__name__)
+        ending.wait(pause)
+
+
+def _decide(
+    ledger: "Ledger", commands: Sequence[Command], mode: Mode = "one", *, dry_run: bool = False
+) -> list[Done]:
+    outcomes: list[Outcome] = []
+
+    def answer(outcome: Outcome) -> Answer:
+        outcomes.append(outcome)
+        return Answer(200, b"")
+
+    ledger.desk.ask_now(Job(commands, answer, mode, dry_run=dry_run))
+    return [done for done in outcomes[-1].results if isinstance(done, Done)]
+
+
+def _facts(decided: Sequence[Done]) -> int:
+    return sum(len(done.entries) for done in decided)

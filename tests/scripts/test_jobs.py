@@ -1,0 +1,105 @@
+"""Jobs from the command line and within a server: what is due is done once."""
+
+from datetime import date
+
+import pytest
+
+from ledger.commands import PostHours, PublishPolicy
+from ledger.units import instant, new_id
+from scripts.door import ask, opened, stamp
+from scripts.printing import Exit
+from tests.api.visits import day
+from tests.scripts.test_serve import get, served
+from tests.scripts.typed import timebank
+
+
+def saved(field, expiry_months: int = 1) -> str:
+    """A member with 60 credits of a service 90 days ago, which expire a month after it."""
+    field()
+    with opened() as ledger:
+        ask(
+            ledger,
+            PublishPolicy(
+                **stamp(),
+                effective_on=date(2020, 1, 1),
+                changes={"expiry": {"months": expiry_months}},
+            ),
+        )
+    member = timebank("member add --org org-a --roles volunteer --unit lake --json").json["id"]
+    served_on = day(90)
+    with opened() as ledger:
+        command = PostHours(
+            **stamp(),
+            record_id=new_id(),
+            organisation="org-a",
+            receipt="R-1",
+            member_id=member,
+            activity="送餐",
+            category="meals",
+            place="lake",
+            responsible="staff-7",
+            started_at=instant(f"{served_on}T01:00:00Z"),
+            ended_at=instant(f"{served_on}T02:00:00Z"),
+        )
+        ask(ledger, command)
+    return member
+
+
+def expired() -> int:
+    accounts = timebank("audit trial-balance --json").json["accounts"]
+    return {one["account"]: one["credits"] for one in accounts}.get("sink:expired", 0)
+
+
+def test_what_is_due_expires_once(made_anywhere, field):
+    member = saved(field)
+    (ran,) = timebank("jobs run --json").json["jobs"]
+    assert (ran["job"], ran["facts"], ran["done_before"]) == ("expiry", 1, False)
+    assert expired() == 60
+    before = ran["position"]
+    (again,) = timebank(f"jobs run --as-of {ran['as_of']} --json").json["jobs"]
+    assert (again["facts"], again["position"], again["done_before"]) == (0, None, True)
+    (later,) = timebank("jobs run --only expiry --json").json["jobs"]
+    assert (later["facts"], later["position"]) == (0, before + 1)
+    trail = timebank(f"audit trail --member {member} --json").json["data"]
+    assert [event["actor"] for event in trail if event["type"] == "CreditsExpired"] == ["jobs"]
+    assert timebank("audit replay").code == 0
+    assert timebank("audit verify").code == 0
+
+
+def test_a_job_knows_only_what_is_due_by_its_date(made, field):
+    saved(field)
+    timebank(f"jobs run --as-of {day(70)}")
+    assert expired() == 0
+    timebank(f"jobs run --as-of {day(40)}")
+    assert expired() == 60
+    (earlier,) = timebank(f"jobs run --as-of {day(41)} --json").json["jobs"]
+    assert earlier["done_before"]
+
+
+def test_a_job_runs_ahead_of_time_only_where_that_is_allowed(made, field):
+    saved(field, expiry_months=12)
+    said = timebank("jobs run --as-of 2199-01-01")
+    assert (said.code, "has not come yet" in said.err) == (Exit.REFUSED, True)
+    assert expired() == 0
+    assert timebank("jobs run --as-of 2199-01-01T00:00:00+08:00 --allow-future").code == 0
+    assert expired() == 60
+
+
+@pytest.mark.parametrize(
+    "typed", ["--as-of yesterday", "--as-of 2026-02-30", "--as-of 2026-02-03T12:00", "--only x"]
+)
+def test_what_is_no_date_or_no_job_is_usage(made, typed):
+    assert timebank(f"jobs run {typed}").code == Exit.USAGE
+
+
+@pytest.mark.parametrize(("minutes", "runs"), [(60, True), (0, False)])
+def test_a_server_runs_the_jobs_unless_that_is_off(made, field, monkeypatch, minutes, runs):
+    member = saved(field)
+    key = (made / "admin.key").read_text().strip()
+    monkeypatch.setenv("TIMEBANK_JOBS_EVERY_MINUTES", str(minutes))
+    with served(made) as server:
+        # what the jobs write behind this comes before it in the journal, or not at all
+        asked = f"{server['address']}/v1/members/{member}/balance?min_position="
+        position = 6 + 2 * runs  # the field, a policy, a member, a record; then expiry and its job
+        balance = get(f"{asked}{position}", key)
+        assert balance["credits"]["available"] == (0 if runs else 60)

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from api import (
     audit,
     batches,
+    corrections,
     docs,
     grades,
     health,
@@ -46,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
     *members.ROUTES,
     *passbooks.ROUTES,
     *service_records.ROUTES,
+    *corrections.ROUTES,
     *batches.ROUTES,
     *imports.ROUTES,
     *policies.ROUTES,

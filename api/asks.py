@@ -287,7 +287,7 @@ class ReasonAsk(Ask):
 class ReasonNeededAsk(Ask):
     """A verb that needs its reason."""
 
-    entering = ("reason",)
+    entering: ClassVar[tuple[str, ...]] = ("reason",)
 
     reason: Reason
 
@@ -373,21 +373,7 @@ class ServiceRecordAsk(Ask):
             if (by_id is None) == (by_ref is None):
                 names = {"first": "member_id", "second": "member_ref"}
                 yield ("member_id" if by_id is None else "member_ref",), "one_of_two", names
-        if "started_at" not in values or "ended_at" not in values:
-            return
-        span = values["ended_at"] - values["started_at"]
-        if span <= _NO_TIME:
-            yield ("ended_at",), "ends_before_start", {}
-        elif span > SERVICE_MAX:
-            yield ("ended_at",), "longer_than_a_day", {}
-        elif span < _A_MINUTE:
-            yield ("ended_at",), "less_than_a_minute", {}
-        elif values.get("break_minutes"):
-            left = span - timedelta(minutes=values["break_minutes"])
-            if left <= _NO_TIME:
-                yield ("break_minutes",), "break_too_long", {}
-            elif left < _A_MINUTE:
-                yield ("break_minutes",), "less_than_a_minute", {}
+        yield from _amiss_with_span(values)
 
 
 class VerdictAsk(ReasonAsk):
@@ -402,6 +388,52 @@ class RejectionAsk(ReasonNeededAsk):
     for_cause: bool = False
 
 
+class ReversalAsk(ReasonNeededAsk):
+    """Let a verified record count no more."""
+
+    for_cause: Annotated[bool, Field(description="It tells against who posted it.")] = False
+
+
+def _left_out(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+_SAME: Any = Field(default=None, json_schema_extra=_left_out)
+"""A field that may be left out, and is not null."""
+
+
+class CorrectionAsk(ReversalAsk):
+    """What of a record is other; a citation that is null stands no longer."""
+
+    entering = ("reason", "activity", "category", "responsible")
+
+    member_id: Uuid = _SAME
+    member_ref: Text = _SAME
+    activity: Text = _SAME
+    category: Text = _SAME
+    place: Code = _SAME
+    responsible: Text = _SAME
+    started_at: Instant = _SAME
+    ended_at: Instant = _SAME
+    break_minutes: Annotated[int, Field(ge=0, le=1_440)] = _SAME
+    capacity: Capacity = _SAME
+    evidence: Evidence = _SAME
+    professional: bool = _SAME
+    supervisor_id: Uuid | None = None
+    certification_id: Uuid | None = None
+    order_id: Uuid | None = None
+    project_id: Uuid | None = None
+    programme_id: Uuid | None = None
+    redemption_id: Uuid | None = None
+
+    @classmethod
+    def amiss(cls, values: Mapping[str, Any]) -> Iterator[FieldNo]:
+        """At most one member, and a span that a service can have where both its ends are given."""
+        if values.get("member_id") is not None and values.get("member_ref") is not None:
+            yield ("member_ref",), "one_of_two", {"first": "member_id", "second": "member_ref"}
+        yield from _amiss_with_span(values)
+
+
 class BatchAsk(BaseModel):
     """Many service records in one commit."""
 
@@ -410,6 +442,25 @@ class BatchAsk(BaseModel):
     mode: Literal["each", "all"] | None = None
     organisation: Code | None = None
     items: Annotated[list[ServiceRecordAsk], Field(max_length=10_000)]
+
+
+def _amiss_with_span(values: Mapping[str, Any]) -> Iterator[FieldNo]:
+    """A span of time that a service can have; where a side is not given, it is not judged."""
+    if values.get("started_at") is None or values.get("ended_at") is None:
+        return
+    span = values["ended_at"] - values["started_at"]
+    if span <= _NO_TIME:
+        yield ("ended_at",), "ends_before_start", {}
+    elif span > SERVICE_MAX:
+        yield ("ended_at",), "longer_than_a_day", {}
+    elif span < _A_MINUTE:
+        yield ("ended_at",), "less_than_a_minute", {}
+    elif values.get("break_minutes"):
+        left = span - timedelta(minutes=values["break_minutes"])
+        if left <= _NO_TIME:
+            yield ("break_minutes",), "break_too_long", {}
+        elif left < _A_MINUTE:
+            yield ("break_minutes",), "less_than_a_minute", {}
 
 
 _NO_TIME = timedelta(0)

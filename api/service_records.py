@@ -40,7 +40,7 @@ from projections.listing import Item, Listed
 if TYPE_CHECKING:
     from ledger.opening import Ledger
 
-Status = Literal["submitted", "verified", "rejected"]
+Status = Literal["submitted", "verified", "rejected", "reversed", "corrected"]
 
 # --- asking --------------------------------------------------------------------------------------
 
@@ -73,14 +73,16 @@ def post_hours(ask: ServiceRecordAsk, organisation: str, member_id: str, stamp: 
     )
 
 
-async def _find_member(ledger: "Ledger", organisation: str, ask: ServiceRecordAsk) -> str:
+async def find_member(
+    ledger: "Ledger", organisation: str, member_id: str | None, member_ref: str | None
+) -> str:
     """The member's id; a reference is looked up among the organisation's own."""
-    if ask.member_ref is None:
-        return ask.member_id or ""
-    found = ledger.vault.recall(organisation, ask.member_ref)
+    if member_ref is None:
+        return member_id or ""
+    found = ledger.vault.recall(organisation, member_ref)
     if found is None:
-        refs = await asyncio.to_thread(ledger.vault.find_refs, organisation, [ask.member_ref])
-        found = refs.get(ask.member_ref)
+        refs = await asyncio.to_thread(ledger.vault.find_refs, organisation, [member_ref])
+        found = refs.get(member_ref)
     if found is None:
         raise Refused("not_found", pointer="/member_ref")
     return found
@@ -90,7 +92,7 @@ async def post(call: Call) -> web.Response:
     """Record one service."""
     ask: ServiceRecordAsk = call.body
     organisation = call.acting_organisation()
-    member_id = await _find_member(call.ledger, organisation, ask)
+    member_id = await find_member(call.ledger, organisation, ask.member_id, ask.member_ref)
     return await call.write(post_hours(ask, organisation, member_id, call.stamp()), _posted)
 
 
@@ -146,6 +148,8 @@ def told(record: Record) -> Fields:
         "points": None,
         "late": content.late,
         "policy_version": content.policy_version,
+        "replaces": content.replaces,
+        "replaced_by": record.reversal and record.reversal.replaced_by,
     }
     if figures is not None:
         said["minutes"] = figures.minutes
@@ -177,15 +181,15 @@ class RecordsQuery(PageQuery):
 async def listing(call: Call) -> web.Response:
     """The records that the caller may see, oldest first."""
     query: RecordsQuery = call.query
-    return await answer_page(call, _visible_records, query, *_sight(call))
+    return await answer_page(call, _visible_records, query, *sight(call))
 
 
 async def item(call: Call) -> web.Response:
     """One record."""
-    return await call.read(_visible_record, call.path["id"], *_sight(call))
+    return await call.read(visible_record, call.path["id"], *sight(call))
 
 
-def _sight(call: Call) -> tuple[str | None, str | None]:
+def sight(call: Call) -> tuple[str | None, str | None]:
     """What narrows the caller's sight: its organisation, or its own member."""
     key = call.key
     return key.organisation, key.member_id if key.role == "member" else None
@@ -211,7 +215,7 @@ def _visible_records(
     )
 
 
-def _visible_record(
+def visible_record(
     connection: Connection, record_id: str, organisation: str | None, member_id: str | None
 ) -> Item | None:
     found = view.service_record(connection, record_id)
@@ -244,6 +248,8 @@ class RecordFields(BaseModel):
     points: int | None
     late: bool
     policy_version: int
+    replaces: Annotated[Uuid | None, Field(description="The record that this one corrects.")]
+    replaced_by: Annotated[Uuid | None, Field(description="The record that corrects this one.")]
 
 
 class RecordWritten(RecordFields, Written):
@@ -286,6 +292,7 @@ POSTING_PROBLEMS = (
     "overlapping_service",
     "service_in_the_future",
     "too_old",
+    "period_closed",
     "organisation_suspended",
     "not_found",
     "personal_data_in_text",
@@ -361,7 +368,7 @@ ROUTES = [
         body=VerdictAsk,
         example={"reason": "已电话核实"},
         answers={200: RecordWritten},
-        problems=(*_VERDICT_PROBLEMS, "overlapping_service"),
+        problems=(*_VERDICT_PROBLEMS, "overlapping_service", "period_closed"),
         tag=TAG,
     ),
     Route(

@@ -86,8 +86,8 @@ REFUSALS: dict[str, Refusal] = {
     "own_hours": Refusal(
         "不能确认自己的时长",
         "One's own hours",
-        "不能确认或驳回自己的服务记录。",
-        "Nobody verifies or rejects their own hours.",
+        "不能确认、驳回或更正自己的服务记录。",
+        "Nobody verifies, rejects or corrects their own hours.",
     ),
     "wrong_state": Refusal(
         "当前状态不允许此操作",
@@ -329,6 +329,12 @@ REFUSALS: dict[str, Refusal] = {
         "Less than a minute",
         "扣除休息后不足一分钟。",
         "Less than a minute is left after the break.",
+    ),
+    "nothing_corrected": Refusal(
+        "没有更正内容",
+        "Nothing corrected",
+        "请至少给出一个要更正的字段。",
+        "Give at least one field that is other.",
     ),
     "one_of_two": Refusal(
         "二者取一",

@@ -256,6 +256,8 @@ service_records = Table(
     _text("cites", nullable=True),  # a JSON object: supervisor_id, order_id ... where it has any
     _whole("late"),
     _whole("policy_version"),
+    _text("replaces", nullable=True),  # record ids
+    _text("replaced_by", nullable=True),
     _whole("minutes", nullable=True),  # this and what follows: None until it is verified
     _whole("overlap_minutes", nullable=True),
     _whole("credits", nullable=True),
@@ -273,6 +275,25 @@ service_records = Table(
         sqlite_where=text("status <> 'verified'"),
         postgresql_where=text("status <> 'verified'"),
     ),
+)
+
+correction_requests = Table(
+    "correction_requests",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("request_id"),
+    _text("record_id"),
+    _whole("member"),  # balances.id
+    _text("organisation"),
+    _text("reason"),
+    _text("status"),  # open, granted, declined
+    _text("decided_reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("request_id"),
+    Index("correction_requests_by_record", "record_id", "position"),
+    Index("correction_requests_by_organisation", "organisation", "position"),
+    Index("correction_requests_by_member", "member", "position"),
 )
 
 # --- the trail -----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Service records as they stand: what was posted, what it came to, in which state it is."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from sqlalchemy import (
 
 from ledger.events import (
     HoursRejected,
+    HoursReversed,
     HoursSubmitted,
     HoursVerified,
     PostedContent,
@@ -40,7 +42,12 @@ CITED = (
 
 FLAGS = ("professional", "late")
 
-HEARS = frozenset({"HoursVerified", "HoursSubmitted", "SubmittedHoursVerified", "HoursRejected"})
+HEARS = frozenset(
+    {
+        *("HoursVerified", "HoursSubmitted", "SubmittedHoursVerified"),
+        *("HoursRejected", "HoursReversed"),
+    }
+)
 
 _NO_FIGURES = (None,) * len(FIGURES)
 _PLACES = {column.name: place for place, column in enumerate(service_records.columns)}
@@ -49,35 +56,40 @@ _INNER = ("member", "changed_position", "record_id", "cites", "cursor_")
 
 def project(page: Page) -> None:
     """A row for every record posted; what settles a record that waited changes its row."""
-    rows, numbers = page.new(service_records), page.balances
-    waiting: dict[str, list[Any]] = {}  # rows of this very page that may still change
-    verified: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
+    numbers = page.balances
+    new: dict[str, Row] = {}  # of this very page: they may still change
+    changes: dict[str, dict[str, Any]] = {}  # of stored rows
     for entry in page.of(HEARS):
         match entry.event:
             case HoursVerified() as event:
                 number = numbers[event.member_id].id
-                rows.append(_row(entry.position, event, number, "verified", _figures(event)))
+                row = _row(entry.position, event, number, "verified", _figures(event))
+                new[event.record_id] = row
+                continue
             case HoursSubmitted() as event:
                 number = numbers[event.member_id].id
-                row = list(_row(entry.position, event, number, "submitted", _NO_FIGURES))
-                waiting[event.record_id] = row
-                rows.append(row)
+                new[event.record_id] = _row(entry.position, event, number, "submitted", _NO_FIGURES)
+                continue
             case SubmittedHoursVerified() as event:
                 change = {
-                    "changed_position": entry.position,
                     "status": "verified",
                     "policy_version": event.policy_version,
                     **dict(zip(FIGURES, _figures(event), strict=True)),
                 }
-                _settle(waiting, verified, event.record_id, change)
+                if event.evidence is not None:
+                    change["evidence"] = event.evidence
             case HoursRejected() as event:
-                change = {"changed_position": entry.position, "status": "rejected"}
-                _settle(waiting, rejected, event.record_id, change)
-    if verified:
-        page.connection.execute(_VERIFY, verified)
-    if rejected:
-        page.connection.execute(_REJECT, rejected)
+                change = {"status": "rejected"}
+            case HoursReversed() as event:
+                status = "corrected" if event.replaced_by else "reversed"
+                change = {"status": status, "replaced_by": event.replaced_by}
+        change["changed_position"] = entry.position
+        if event.record_id in new:
+            new[event.record_id] = _changed(new[event.record_id], change)
+        else:
+            changes.setdefault(event.record_id, {}).update(change)
+    page.new(service_records).extend(new.values())
+    _change_stored(page.connection, changes)
 
 
 def service_record(connection: Connection, record_id: str) -> Item | None:
@@ -163,6 +175,8 @@ def _row(
         _cites(event),
         1 if event.late else 0,
         event.policy_version,
+        event.replaces,
+        None,
         *figures,
     )
 
@@ -185,31 +199,30 @@ def _figures(event: HoursVerified | SubmittedHoursVerified) -> tuple[int, ...]:
     )
 
 
-def _settle(
-    waiting: dict[str, list[Any]],
-    later: list[dict[str, Any]],
-    record_id: str,
-    change: dict[str, Any],
-) -> None:
-    """Change a row that this page adds, or say how to change the one that is stored."""
-    row = waiting.get(record_id)
-    if row is None:
-        later.append({"settled": record_id, **{f"to_{name}": to for name, to in change.items()}})
-        return
+def _changed(row: Row, change: dict[str, Any]) -> Row:
+    changed = list(row)
     for name, to in change.items():
-        row[_PLACES[name]] = to
+        changed[_PLACES[name]] = to
+    return changed
 
 
-def _settlement(*names: str) -> Update:
+def _change_stored(connection: Connection, changes: dict[str, dict[str, Any]]) -> None:
+    """Change rows by the record's id, a statement for all that change the same columns."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for record_id, change in changes.items():
+        named = {f"to_{name}": to for name, to in change.items()}
+        alike.setdefault(tuple(change), []).append({"settled": record_id, **named})
+    for names, rows in alike.items():
+        connection.execute(_settlement(names), rows)
+
+
+@cache
+def _settlement(names: tuple[str, ...]) -> Update:
     return (
         update(service_records)
         .where(service_records.c.record_id == bindparam("settled"))
         .values({name: bindparam(f"to_{name}") for name in names})
     )
-
-
-_VERIFY = _settlement("changed_position", "status", "policy_version", *FIGURES)
-_REJECT = _settlement("changed_position", "status")
 
 
 def _records() -> Select[Any]:

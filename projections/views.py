@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from ledger import databases, journal, store
 from ledger.units import instant, new_id
 from projections import (
+    correction_requests,
     directory,
     grades,
     journal_lines,
@@ -47,6 +48,7 @@ PROJECTIONS: dict[str, Projection] = {
     "passbook": passbook.project,
     "lots": lots.project,
     "service_records": service_records.project,
+    "correction_requests": correction_requests.project,
 }
 """The view -> what it makes of a page of entries."""
 

@@ -58,6 +58,8 @@ async def test_a_visit_becomes_a_verified_record_with_its_figures(each_house: Ho
         "points": 0,
         "late": False,
         "policy_version": 1,
+        "replaces": None,
+        "replaced_by": None,
     }
     assert said.headers["Ledger-Position"] == str(record["position"])
 

@@ -13,6 +13,7 @@ from ledger.databases import is_sqlite
 from ledger.events import (
     Event,
     HoursRejected,
+    HoursReversed,
     HoursSubmitted,
     HoursVerified,
     Line,
@@ -181,4 +182,30 @@ def then_rejected(record: int, member: str = ZHANG, served_on: str = "2026-02-28
         organisation="org-a",
         served_on=served_on,
         reason="没有签到",
+    )
+
+
+def then_reversed(
+    record: int,
+    member: str = ZHANG,
+    minutes: int = 90,
+    served_on: str = "2026-02-28",
+    credits: int | None = None,
+    entries: Sequence[Line] | None = None,
+    **said: Any,
+) -> HoursReversed:
+    """The word that verified hours count no more; taken out of what is available, if not said."""
+    taken = minutes if credits is None else credits
+    lines = tuple((name, -moved) for name, moved in earned(member, taken))
+    return HoursReversed(
+        record_id=number(1_000 + record),
+        member_id=member,
+        organisation="org-a",
+        started_at=f"{served_on}T01:00:00Z",
+        ended_at=f"{served_on}T02:30:00Z",
+        served_on=served_on,
+        minutes=-minutes,
+        credits=-taken,
+        entries=lines if entries is None else tuple(entries),
+        **{"reason": "录入有误", "reverses": 1} | said,
     )

@@ -11,7 +11,7 @@ from ledger.store import Store
 from projections import lots, schema
 from projections import views as loop
 from projections.views import Views
-from tests.projections.history import LI, ZHANG, field, number, verified, write
+from tests.projections.history import LI, ZHANG, field, then_reversed, verified, write
 
 
 def rows(views: Views) -> list[tuple[object, ...]]:
@@ -25,27 +25,11 @@ def rows(views: Views) -> list[tuple[object, ...]]:
 
 
 def reversed_hours(record: int, reverses: int, credits: int, **taken: int) -> HoursReversed:
-    """A reversal that takes so much of what is available, expired or owed."""
-    accounts = {
-        "available": f"person:{ZHANG}:available",
-        "expired": "sink:expired",
-        "receivable": f"person:{ZHANG}:receivable",
-    }
+    """A reversal that takes so much of what is available or expired."""
+    accounts = {"available": f"person:{ZHANG}:available", "expired": "sink:expired"}
     lines = [("issue:service", credits)]
     lines += [(accounts[name], -part) for name, part in taken.items()]
-    return HoursReversed(
-        record_id=number(1_000 + record),
-        member_id=ZHANG,
-        organisation="org-a",
-        started_at="2026-02-28T01:00:00Z",
-        ended_at="2026-02-28T02:30:00Z",
-        served_on="2026-02-28",
-        reason="录入有误",
-        reverses=reverses,
-        minutes=-credits,
-        credits=-credits,
-        entries=tuple(lines),
-    )
+    return then_reversed(record, minutes=credits, entries=lines, reverses=reverses)
 
 
 def expired(as_of: str, credits: int) -> CreditsExpired:

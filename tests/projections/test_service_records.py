@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from ledger.databases import reading
 from ledger.store import Store
 from projections import service_records
+from projections import views as loop
 from projections.views import Views
 from tests.projections.history import (
     LI,
@@ -19,6 +20,7 @@ from tests.projections.history import (
     number,
     submitted,
     then_rejected,
+    then_reversed,
     then_verified,
     verified,
     write,
@@ -90,6 +92,8 @@ def test_a_verified_record_says_what_was_posted_and_what_it_came_to(
         "redemption_id": None,
         "late": True,
         "policy_version": 1,
+        "replaces": None,
+        "replaced_by": None,
         "minutes": 90,
         "overlap_minutes": 0,
         "credits": 90,
@@ -188,3 +192,38 @@ def test_a_walk_meets_every_record_once_although_they_change_meanwhile(
             write(store, [then_verified(1), then_rejected(5), submitted(7)])
             views.catch_up()
     assert seen == [f"R-{n}" for n in range(8)]
+
+
+# --- reversals and corrections -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [1, 2, 500])
+def test_a_reversed_and_a_corrected_record_keep_what_they_came_to(
+    store: Store, views: Views, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(loop, "PAGE", page)
+    write(
+        store,
+        [
+            *field(ZHANG),
+            verified(1, minutes=60),
+            submitted(2, evidence="self_reported"),
+            then_verified(2, minutes=90, evidence="attested"),
+            then_reversed(2, minutes=90),
+            then_reversed(1, minutes=60, replaced_by=number(1_003)),
+            verified(3, minutes=30, replaces=number(1_001), receipt="R-1"),
+        ],
+    )
+    views.catch_up()
+    with reading(views.engine) as connection:
+        found = service_records.listing(connection).items
+        assert [(one["status"], one["minutes"], one["replaced_by"]) for one in found] == [
+            ("corrected", 60, number(1_003)),
+            ("reversed", 90, None),
+            ("verified", 30, None),
+        ]
+        assert [one["replaces"] for one in found] == [None, None, number(1_001)]
+        assert [one["evidence"] for one in found] == ["attested", "attested", "attested"]
+        assert [one["position"] for one in found] == [11, 10, 12]
+        for status, records in (("reversed", 1), ("corrected", 1), ("verified", 1)):
+            assert len(service_records.listing(connection, status=status).items) == records

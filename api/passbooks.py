@@ -36,7 +36,7 @@ CHUNK_BYTES = 64 * 1024
 # --- the balance ---------------------------------------------------------------------------------
 
 
-class BalanceQuery(ReadQuery):
+class AsOf(BaseModel):
     """As of when; what is given holds together."""
 
     as_of: Annotated[
@@ -46,6 +46,10 @@ class BalanceQuery(ReadQuery):
         Day | None, Field(description="Of services until this date, and what else happened by it.")
     ] = None
     position: Annotated[Whole | None, Field(description="As it was known at this position.")] = None
+
+
+class BalanceQuery(AsOf, ReadQuery):
+    """A balance, as of when."""
 
 
 async def balance(call: Call) -> web.Response:
@@ -76,8 +80,8 @@ def _visible_balance(
 # --- the passbook --------------------------------------------------------------------------------
 
 
-class PassbookQuery(PageQuery):
-    """A page as JSON, or the whole book as a sheet."""
+class PassbookQuery(AsOf, PageQuery):
+    """A page as JSON, or the whole book as a sheet; as of when."""
 
     format: Literal["json", "csv", "xlsx"] = "json"
 
@@ -96,7 +100,7 @@ async def read_passbook(call: Call) -> web.StreamResponse:
         case "xlsx":
             return await _send_xlsx(call, member_id, organisation, position)
     return await answer_page(
-        call, _passbook_lines, member_id, query.after, query.limit, organisation
+        call, _passbook_lines, member_id, query.after, query.limit, organisation, query
     )
 
 
@@ -107,9 +111,22 @@ COLUMNS = (
 
 
 def _passbook_lines(
-    connection: Connection, member_id: str, after: int, limit: int, organisation: str | None
+    connection: Connection,
+    member_id: str,
+    after: int,
+    limit: int,
+    organisation: str | None,
+    query: AsOf,
 ) -> Listed:
-    page = passbook.lines(connection, member_id, after, limit, organisation=organisation)
+    page = passbook.lines(
+        connection,
+        member_id,
+        after,
+        limit,
+        organisation=organisation,
+        until=passbook.known_until(connection, query.position, query.as_of),
+        served_until=query.served_until,
+    )
     lines = [{name: line[name] for name in COLUMNS} for line in page.items]
     if organisation is not None:
         for line in lines:
@@ -126,7 +143,9 @@ async def _stream_csv(
     text = csv_text([COLUMNS])
     after: int | None = 0
     while after is not None:
-        page = await call.look_up(_passbook_lines, member_id, after, LINES_AT_ONCE, organisation)
+        page = await call.look_up(
+            _passbook_lines, member_id, after, LINES_AT_ONCE, organisation, call.query
+        )
         text += csv_text(tuple(line.values()) for line in page.items)
         await response.write(text.encode())
         text, after = "", page.next
@@ -139,7 +158,7 @@ async def _send_xlsx(
 ) -> web.StreamResponse:
     """The whole book, written to a file without a name first."""
     with TemporaryFile() as file:
-        await call.look_up(_write_passbook, file, member_id, organisation)
+        await call.look_up(_write_passbook, file, member_id, organisation, call.query)
         response = web.StreamResponse(headers=_file_headers(call, XLSX, position))
         response.content_length = file.tell()
         await response.prepare(call.request)
@@ -151,13 +170,17 @@ async def _send_xlsx(
 
 
 def _write_passbook(
-    connection: Connection, file: IO[bytes], member_id: str, organisation: str | None
+    connection: Connection,
+    file: IO[bytes],
+    member_id: str,
+    organisation: str | None,
+    query: AsOf,
 ) -> None:
     def rows() -> Iterator[tuple[Any, ...]]:
         yield COLUMNS
         after: int | None = 0
         while after is not None:
-            page = _passbook_lines(connection, member_id, after, LINES_AT_ONCE, organisation)
+            page = _passbook_lines(connection, member_id, after, LINES_AT_ONCE, organisation, query)
             for line in page.items:
                 yield tuple(line.values())
             after = page.next
@@ -210,7 +233,13 @@ class PassbookLine(BaseModel):
     credits: Annotated[int, Field(description="The change of what is available.")]
     minutes: int
     points: int
-    balance_after: int | None
+    balance_after: Annotated[
+        int | None,
+        Field(
+            description="What is available after it; with `served_until` the sum of the lines so "
+            "far. Null for an organisation that is not the member's home."
+        ),
+    ]
     ref: str | None
     record_id: Uuid | None
 

@@ -16,7 +16,13 @@ from ledger.events import (
 )
 from projections.listing import Item, Listed, listed
 from projections.page import Page
-from projections.schema import member_organisations, members, organisations, units
+from projections.schema import (
+    member_organisations,
+    member_seats,
+    members,
+    organisations,
+    units,
+)
 
 HEARS = frozenset(
     {
@@ -74,6 +80,8 @@ def project(page: Page) -> None:
                 page.new(member_organisations).append(
                     (position, event.organisation, event.member_id)
                 )
+                number = page.balances[event.member_id].id
+                page.new(member_seats).append((position, number, event.organisation, event.unit))
             case MemberJoined() as event:
                 page.new(member_organisations).append(
                     (position, event.organisation, event.member_id)
@@ -85,6 +93,10 @@ def project(page: Page) -> None:
                     changes["roles"] = _roles(event.roles)
                 if event.unit:
                     changes["unit"] = event.unit
+                    number = page.balances[event.member_id].id
+                    page.new(member_seats).append(
+                        (position, number, event.organisation, event.unit)
+                    )
                 _change_member(page, event.member_id, changes)
 
 

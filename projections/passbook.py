@@ -35,6 +35,8 @@ def project(page: Page) -> None:
     for entry in page.of(hears):
         event: Any = entry.event
         position, kind, served_on = entry.position, KINDS[entry.type], page.served_on(entry)
+        if getattr(event, "replaces", None):
+            kind = "correct"
         for member_id, change in _changes(event).items():
             available, held, frozen, receivable, minutes, points, opened = change
             account = page.balances.change(member_id)
@@ -83,11 +85,7 @@ def balance(
     if now is None:
         return None
     reached = trail.position(connection)
-    until = reached
-    if as_of is not None:
-        until = min(until, trail.position_at(connection, as_of))
-    if position is not None:
-        until = min(until, position)
+    until = known_until(connection, position, as_of)
     if served_until is not None:
         account = _sums(connection, now.id, until, served_until)
     elif until < reached:
@@ -120,6 +118,16 @@ def balance(
     }
 
 
+def known_until(
+    connection: Connection, position: int | None = None, as_of: datetime | None = None
+) -> int:
+    """The last position that was known at a position and at an instant: the earlier of both."""
+    until = trail.position(connection)
+    if as_of is not None:
+        until = min(until, trail.position_at(connection, as_of))
+    return until if position is None else min(until, position)
+
+
 def account_of(
     connection: Connection, member_id: str, position: int | None = None
 ) -> tuple[int, ...]:
@@ -145,18 +153,44 @@ def lines(
     limit: int = 50,
     *,
     organisation: str | None = None,
+    until: int | None = None,
+    served_until: date | None = None,
 ) -> Listed:
-    """A member's lines, oldest first; all, or those that one organisation posted."""
+    """A member's lines, oldest first; all, or those that one organisation posted.
+
+    As known at a position, and of services until a date: then `balance_after` is the sum of what
+    is available in the lines so far.
+    """
+    mine = passbook.c.member == trail.member_number(member_id)
+    query = lines_query(until, served_until).where(mine)
+    if organisation is not None:
+        query = query.where(schema.trail.c.organisation == organisation)
+    page = listed(connection, query, passbook.c.position, after, limit, told)
+    if served_until is not None:
+        before = select(func.coalesce(func.sum(passbook.c.available), 0)).where(
+            mine, passbook.c.position <= after, passbook.c.served_on <= served_until.isoformat()
+        )
+        running = int(connection.execute(before).scalar_one())
+        for item in page.items:
+            running += item["credits"]
+            item["balance_after"] = running
+            del item["after"]
+    return page
+
+
+def lines_query(until: int | None = None, served_until: date | None = None) -> Select[Any]:
+    """Lines with what the trail says of their facts."""
     fact = schema.trail.c
     query = (
         select(passbook, fact.recorded_at, fact.organisation, fact.record_id, _RECORD.receipt)
         .join(schema.trail, fact.position == passbook.c.position)
         .outerjoin(service_records, _RECORD.record_id == fact.record_id)
-        .where(passbook.c.member == trail.member_number(member_id))
     )
-    if organisation is not None:
-        query = query.where(fact.organisation == organisation)
-    return listed(connection, query, passbook.c.position, after, limit, _line)
+    if until is not None:
+        query = query.where(passbook.c.position <= until)
+    if served_until is not None:
+        query = query.where(passbook.c.served_on <= served_until.isoformat())
+    return query
 
 
 def coins(credits: int) -> str:
@@ -200,7 +234,8 @@ def _sums(
     return tuple(int(part) for part in connection.execute(query).one())
 
 
-def _line(row: Any) -> Item:
+def told(row: Any) -> Item:
+    """A line as it is told."""
     return {
         "position": row.position,
         "recorded_at": row.recorded_at,

@@ -9,6 +9,7 @@ the journal first names them.
 import hashlib
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Column,
     Connection,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     inspect,
+    select,
     text,
 )
 from sqlalchemy.dialects import sqlite
@@ -116,6 +118,17 @@ member_organisations = Table(
     _text("member_id"),
     Index("member_organisations_by_organisation", "organisation", "position"),
     Index("member_organisations_by_member", "member_id"),
+)
+member_seats = Table(
+    "member_seats",
+    metadata,
+    _whole("position", primary_key=True),  # at which the member came there
+    _whole("member"),  # balances.id
+    _text("organisation"),  # the home organisation
+    _text("unit"),
+    Index("member_seats_by_member", "member", "position"),
+    Index("member_seats_by_organisation", "organisation", "position"),
+    Index("member_seats_by_unit", "unit", "position"),
 )
 policies = Table(
     "policies",
@@ -329,10 +342,16 @@ VIEWS = tuple(table for table in metadata.sorted_tables if table is not bookmark
 """Every table whose rows the journal alone determines."""
 
 HISTORIES = (
-    *(units, policies, grade_overrides, period_changes, member_organisations),
+    *(units, policies, grade_overrides, period_changes, member_organisations, member_seats),
     *(journal_lines, passbook, trail),
 )
 """The views that keep every line at its position; the others say what stands now."""
+
+
+def subtree(code: str) -> CTE:
+    """The codes of a unit and of all units below it."""
+    below = select(units.c.code).where(units.c.code == code).cte("below", recursive=True)
+    return below.union_all(select(units.c.code).join(below, units.c.parent == below.c.code))
 
 
 def clear(connection: Connection) -> None:

@@ -26,7 +26,7 @@ from ledger.events import (
 from projections import schema, trail
 from projections.listing import Item, Listed, listed, only_filter
 from projections.page import Page, Row
-from projections.schema import balances, service_records, units
+from projections.schema import balances, service_records
 
 FIGURES = (
     *("minutes", "overlap_minutes", "credits", "duty_minutes"),
@@ -131,7 +131,7 @@ def listing(
         walked = True
     if unit is not None:
         place = only_filter(record.place) if walked else record.place
-        query = query.where(place.in_(select(_subtree(unit).c.code)))
+        query = query.where(place.in_(select(schema.subtree(unit).c.code)))
     if served_from is not None:
         query = query.where(record.served_on >= served_from.isoformat())
         # Nothing is recorded before it happens: what was recorded earlier need not be looked at.
@@ -233,12 +233,6 @@ def _records() -> Select[Any]:
         .join(schema.trail, posting.position == service_records.c.position)
         .join(balances, balances.c.id == service_records.c.member)
     )
-
-
-def _subtree(code: str) -> Any:
-    """The codes of a unit and of all units below it."""
-    below = select(units.c.code).where(units.c.code == code).cte("below", recursive=True)
-    return below.union_all(select(units.c.code).join(below, units.c.parent == below.c.code))
 
 
 def _item(row: Any) -> Item:

@@ -41,7 +41,7 @@ class Ran(NamedTuple):
     job: str
     as_of: datetime
     facts: int
-    position: int | None  # None: it had been done up to there before
+    position: int | None  # None: nothing was recorded
 
 
 def _expiry(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
@@ -64,9 +64,13 @@ def run_job(
     as_of: datetime,
     *,
     allow_future: bool = False,
+    only_if_due: bool = False,
     heard: Callable[[int], None] = lambda done: None,
 ) -> Ran:
-    """Do all that is due as of an instant; Refused (`in_the_future`) where it has not come yet."""
+    """Do all that is due as of an instant; Refused (`in_the_future`) where it has not come yet.
+
+    That it was done is recorded even if nothing was due, unless `only_if_due`.
+    """
     stamp: Stamp = {
         "actor": ACTOR,
         "actor_name": ACTOR,
@@ -84,6 +88,8 @@ def run_job(
         facts += _facts(_decide(ledger, some, "all"))
         done += len(some)
         heard(done)
+    if only_if_due and not facts:
+        return Ran(job, as_of, 0, None)
     (finished,) = _decide(ledger, [finish])
     return Ran(job, as_of, facts, finished.position)
 
@@ -118,7 +124,7 @@ def _keep(ledger: "Ledger", views: "Views", pause: float, ending: threading.Even
             with views.engine.connect() as connection:
                 today = published(connection).recording(now()).today
             for job in JOBS:
-                run_job(ledger, views, job, as_of_day(views, today))
+                run_job(ledger, views, job, as_of_day(views, today), only_if_due=True)
         except (Busy, DBAPIError) as away:  # tried again in its time, and nothing is half done
             log.warning("jobs not run: %s", type(away).__name__)
         ending.wait(pause)

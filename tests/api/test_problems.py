@@ -93,7 +93,7 @@ def test_one_kind_of_error_names_the_problem_and_many_are_invalid() -> None:
 def test_every_refusal_can_be_worded(code: str, language: str) -> None:
     names = ("receipt", "ended_at", "now", "served_on", "oldest", "organisation", "before", "after")
     names += ("what", "level", "parent", "count", "problem", "refused", "limit", "position")
-    names += ("column", "expected", "first", "second")
+    names += ("column", "expected", "first", "second", "month", "today", "until", "as_of")
     said = problem(Refused(code, **dict.fromkeys(names, "X")), language, "r")  # type: ignore[arg-type]
     assert said["title"]
     assert "{" not in said["detail"]

@@ -92,6 +92,12 @@ def test_what_is_no_date_or_no_job_is_usage(made, typed):
     assert timebank(f"jobs run {typed}").code == Exit.USAGE
 
 
+def test_a_server_that_finds_nothing_due_records_nothing(made):
+    with served(made) as server:
+        assert get(f"{server['address']}/healthz")["status"] == "ok"
+    assert timebank("audit verify --json").json["entries"] == 0
+
+
 @pytest.mark.parametrize(("minutes", "runs"), [(60, True), (0, False)])
 def test_a_server_runs_the_jobs_unless_that_is_off(made, field, monkeypatch, minutes, runs):
     member = saved(field)

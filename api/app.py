@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from api import (
     audit,
     batches,
+    books,
     corrections,
     docs,
     grades,
@@ -57,6 +58,7 @@ ROUTES: tuple[Route, ...] = (
     *periods.ROUTES,
     *what_if.ROUTES,
     *audit.ROUTES,
+    *books.ROUTES,
 )
 
 DOOR = web.AppKey("door", Door)

@@ -58,6 +58,9 @@ PATH_PARTS: dict[str, PathPart] = {
         "`member:<id>`, `organisation:<code>` or `project:<id>`",
         "organisation:west-coast",
     ),
+    "account": PathPart(
+        r"^[a-z]+(:[A-Za-z0-9_-]{1,60}){1,2}$", "Account of the double entry", "pool:donation"
+    ),
     "problem": PathPart(r"^[a-z_]{2,60}$", "Code of a problem", "receipt_reused"),
 }
 """The named places of our paths; a further name is added here."""

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from projections import passbook, schema, trail
-from projections.page import POCKETS, RECEIVABLE, Page, pocket
+from projections.listing import Item, Listed, listed
+from projections.page import POCKETS, RECEIVABLE, Page, Pocket, pocket
 from projections.schema import accounts, balances, journal_lines
 
 
@@ -34,6 +35,47 @@ def balance(connection: Connection, account: str, position: int | None = None) -
         return -credits if mine.place == RECEIVABLE else credits
     found = connection.execute(_accounts(position).where(accounts.c.name == account)).first()
     return int(found.credits or 0) if found is not None else 0
+
+
+def account_lines(
+    connection: Connection, account: str, after: int = 0, limit: int = 50
+) -> Listed | None:
+    """An account's lines, oldest first, with what it held after each; None: it never had one."""
+    mine = pocket(account)
+    if mine is not None:
+        return _pocket_lines(connection, mine, after, limit)
+    number = connection.execute(select(accounts.c.id).where(accounts.c.name == account)).scalar()
+    if number is None:
+        return None
+    line, fact = journal_lines.c, schema.trail.c
+    query = (
+        select(
+            line.position,
+            fact.recorded_at,
+            fact.type,
+            line.served_on,
+            line.credits,
+            line.balance_after,
+        )
+        .join(schema.trail, fact.position == line.position)
+        .where(line.account == number)
+    )
+    return listed(connection, query, line.position, after, limit, _line)
+
+
+def accounts_listed(connection: Connection, after: int = 0, limit: int = 50) -> Listed:
+    """Every account that has had a line, with its balance: first those that are no person's."""
+    found: list[tuple[int, Item]] = []
+    if after < _FIRST_POCKET:
+        query = select(accounts).where(accounts.c.id > after).order_by(accounts.c.id)
+        found += [
+            (row.id, {"account": row.name, "credits": row.credits})
+            for row in connection.execute(query.limit(limit + 1))
+        ]
+    if len(found) <= limit:
+        found += _pockets(connection, max(after, _FIRST_POCKET), limit + 1 - len(found))
+    items = [item for _, item in found[:limit]]
+    return Listed(items, found[limit - 1][0] if len(found) > limit else None)
 
 
 def account_balances(
@@ -62,6 +104,57 @@ def trial_balance(connection: Connection, position: int | None = None) -> dict[s
         "accounts": [{"account": name, "credits": credits} for name, credits in found],
         "sum": sum(credits for _, credits in found),
     }
+
+
+def _pocket_lines(connection: Connection, mine: Pocket, after: int, limit: int) -> Listed | None:
+    """A pocket's lines out of its owner's passbook."""
+    line, fact, name = schema.passbook.c, schema.trail.c, POCKETS[mine.place]
+    owner = connection.execute(select(balances).where(balances.c.member_id == mine.member_id))
+    row = owner.first()
+    if row is None or not row.opened & 1 << mine.place:
+        return None
+    sign = -1 if mine.place == RECEIVABLE else 1
+    query = (
+        select(
+            line.position,
+            fact.recorded_at,
+            fact.type,
+            line.served_on,
+            (line[name] * sign).label("credits"),
+            (line[f"{name}_after"] * sign).label("balance_after"),
+        )
+        .join(schema.trail, fact.position == line.position)
+        .where(line.member == row.id, line[name] != 0)
+    )
+    return listed(connection, query, line.position, after, limit, _line)
+
+
+def _pockets(connection: Connection, after: int, limit: int) -> Iterator[tuple[int, Item]]:
+    """At most so many pockets behind a place, with the place of each."""
+    member, _ = divmod(after - _FIRST_POCKET, len(POCKETS))
+    query = select(balances).where(balances.c.id >= member).order_by(balances.c.id)
+    for row in connection.execute(query.limit(limit + 1)):
+        for number, name in enumerate(POCKETS):
+            place = _FIRST_POCKET + row.id * len(POCKETS) + number
+            if limit and place > after and row.opened & 1 << number:
+                limit -= 1
+                credits = -row.receivable if number == RECEIVABLE else row._mapping[name]
+                yield place, {"account": f"person:{row.member_id}:{name}", "credits": credits}
+
+
+def _line(row: Any) -> Item:
+    return {
+        "position": row.position,
+        "recorded_at": row.recorded_at,
+        "type": row.type,
+        "served_on": row.served_on,
+        "credits": row.credits,
+        "balance_after": row.balance_after,
+    }
+
+
+_FIRST_POCKET = 1 << 40
+"""In a walk over all accounts persons' come behind this place, four to a member."""
 
 
 def _accounts(position: int | None) -> Select[Any]:

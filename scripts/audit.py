@@ -1,10 +1,11 @@
 """`timebank audit`: what an auditor does without trusting whoever keeps the ledger."""
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.door import opened_journal, opened_views
+from scripts.door import Day, now, opened_journal, opened_views
 from scripts.printing import Exit, Stopped, Told, fields, progress, table, verb
 from scripts.sayings import explained, said
 
@@ -163,6 +164,41 @@ def trial_balance(position: int | None) -> Told:
         fields({"position": found.position, "sum": found.total}),
     ]
     return Told(value, lines, Exit.OK if right else Exit.WRONG)
+
+
+@verb(
+    click.argument("name", metavar="ACCOUNT"),
+    click.option("--after", type=click.IntRange(min=0), default=0),
+    click.option("--limit", type=click.IntRange(1, 10_000), default=EVENTS_DEFAULT),
+)
+def account(name: str, after: int, limit: int) -> Told:
+    """An account's lines with what it held after each."""
+    from projections.journal_lines import account_lines
+
+    with opened_views() as views:
+        views.catch_up()
+        with views.engine.connect() as connection:
+            found = account_lines(connection, name, after, limit)
+    if found is None:
+        raise Stopped("no_such_account", Exit.REFUSED, name=name)
+    columns = ("position", "recorded_at", "type", "served_on", "credits", "balance_after")
+    return Told({"data": found.items, "next": found.next}, [table(columns, found.items)])
+
+
+@verb(click.option("--day", type=Day(), help=explained("账龄截止日期，默认今天", "ages as of")))
+def solvency(day: date | None) -> Told:
+    """What the bank owes, how old that is, and where the rest has gone."""
+    from projections.page import published
+    from projections.solvency import solvency as figures
+
+    with opened_views() as views:
+        views.catch_up()
+        with views.engine.connect() as connection:
+            day = day or published(connection).recording(now()).today
+            value = figures(connection, day)
+    ages = value["ages"]
+    rest = {name: said for name, said in value.items() if name != "ages"}
+    return Told(value, [fields(rest), table(("from_days", "to_days", "credits"), ages)])
 
 
 def _replayed(views: "Views", until: int | None, heard: Any) -> "Replayed":

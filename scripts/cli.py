@@ -65,6 +65,10 @@ VERBS: dict[str, Verb] = {
         "audit:trial_balance", "试算平衡", "every account's balance, and the sum"
     ),
     "jobs run": Verb("jobs:run", "运行到期作业", "do what is due as of an instant"),
+    "audit account": Verb("audit:account", "一个账户的分录", "an account's lines"),
+    "audit solvency": Verb(
+        "audit:solvency", "偿付能力与账龄", "what the bank owes, and how old that is"
+    ),
     "views status": Verb("views:status", "视图读到何处", "how far the views have read"),
     "views rebuild": Verb("views:rebuild", "重建视图", "build the views anew"),
     "db upgrade": Verb("db:upgrade", "升级数据库结构", "bring the schemas up to date"),

@@ -66,6 +66,10 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "{where} holds a demo of size {size} and seed {seed}; "
         "remove the folder, or choose another with --folder.",
     ),
+    "no_such_account": (
+        "账户 {name} 从未有过分录。",
+        "The account {name} has never had a line.",
+    ),
     "no_such_key": ("没有密钥 {id}。", "There is no key {id}."),
     # -- unavailable
     "not_made": (

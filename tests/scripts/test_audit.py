@@ -165,3 +165,16 @@ def test_a_trial_balance_that_does_not_balance_ends_with_5(written):
     )
     said = timebank("audit trial-balance --json")
     assert (said.code, said.json["sum"]) == (Exit.WRONG, 9_000)
+
+
+def test_an_account_s_lines_and_what_the_bank_owes_are_told(written):
+    lines = timebank("audit account issue:service --json").json
+    assert [line["balance_after"] for line in lines["data"]] == [-120, -180]
+    first = timebank("audit account issue:service --limit 1 --json").json
+    rest = timebank(f"audit account issue:service --after {first['next']} --json").json
+    assert first["data"] + rest["data"] == lines["data"]
+    unknown = timebank("audit account pool:moon")
+    assert (unknown.code, "has never had a line" in unknown.err) == (Exit.REFUSED, True)
+    owed = timebank("audit solvency --day 2026-03-08 --json").json
+    assert (owed["outstanding"], owed["lot_age_days"]) == (180, 167)
+    assert "outstanding" in timebank("audit solvency").out

@@ -1,0 +1,397 @@
+"""The time bank once more, as DOMAIN section 4 words it: plain sets, lists and dicts.
+
+Time is counted in ticks of 20 seconds from the midnight before Monday 2026-03-02 in Shanghai.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any
+
+TICK_SECONDS = 20
+TICKS_A_DAY = 24 * 3_600 // TICK_SECONDS
+MONDAY = date(2026, 3, 2)
+
+DEFAULTS: dict[str, Any] = {
+    "rounding": "exact",
+    "credit_rate": {"default": 10_000, "by_category": {}},
+    "daily_cap": None,
+    "stock_cap": None,
+    "overflow_to": "discard",
+    "expiry": None,
+    "late_recording": {"working_days": 10, "effect": "flag"},
+}
+
+
+class No(Exception):
+    """What is refused, by its code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks: a name, perhaps a member, perhaps an administrator."""
+
+    name: str
+    member: str | None = None
+    admin: bool = False
+
+
+@dataclass(frozen=True)
+class Service:
+    """What was said of one service."""
+
+    member: str
+    start: int  # ticks
+    length: int
+    break_minutes: int = 0
+    category: str = "elderly"
+    capacity: str = "volunteer"
+    evidence: str = "attested"
+
+    @property
+    def ticks(self) -> frozenset[int]:
+        return frozenset(range(self.start, self.start + self.length))
+
+    @property
+    def on(self) -> date:
+        return MONDAY + timedelta(days=self.start // TICKS_A_DAY)
+
+    @property
+    def ended_on(self) -> date:
+        return MONDAY + timedelta(days=(self.start + self.length) // TICKS_A_DAY)
+
+
+@dataclass
+class Record:
+    """One record as it stands."""
+
+    id: str
+    organisation: str
+    receipt: str
+    said: Service
+    poster: Actor
+    status: str
+    late: bool
+    no_credit: bool
+    admin_needed: bool = False
+    request: str | None = None  # of the open request for its correction
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Lot:
+    """What is left of one earning."""
+
+    dated: date
+    order: int
+    record: str
+    left: int
+    expires_on: date | None
+
+
+@dataclass
+class Person:
+    """What stands to one name."""
+
+    occupied: dict[str, frozenset[int]] = field(default_factory=dict)  # by record
+    minutes: int = 0
+    available: int = 0
+    receivable: int = 0
+    lots: list[Lot] = field(default_factory=list)
+    expired: dict[str, int] = field(default_factory=dict)  # by record
+    granted: dict[date, int] = field(default_factory=dict)
+
+    def take(self, credits: int, first: str | None = None) -> None:
+        """Spend: out of a record's own lot first, if one is named, then the oldest."""
+        self.available -= credits
+        for lot in sorted(self.lots, key=lambda lot: (lot.record != first, lot.dated, lot.order)):
+            taken = min(lot.left, credits)
+            lot.left -= taken
+            credits -= taken
+        assert credits == 0
+        self.lots = [lot for lot in self.lots if lot.left]
+
+
+@dataclass
+class Model:
+    """What must be true."""
+
+    people: dict[str, Person]
+    today: date
+    now: int  # ticks
+    policies: list[tuple[date, Mapping[str, Any]]] = field(default_factory=list)
+    records: dict[str, Record] = field(default_factory=dict)
+    receipts: dict[tuple[str, str], str] = field(default_factory=dict)
+    grades: dict[str, str] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    pool: int = 0
+    written_off: int = 0
+    sunk: int = 0  # in sink:expired
+    issued: int = 0
+    job_as_of: date | None = None
+    counted: int = 0
+
+    # -- policies ------------------------------------------------------------------------------
+
+    def value(self, key: str, day: date) -> Any:
+        """The latest effective date not after the day, then the later version."""
+        saying = [
+            (effective_on, version, changes[key])
+            for version, (effective_on, changes) in enumerate(self.policies)
+            if key in changes and effective_on <= day
+        ]
+        return max(saying, key=lambda one: one[:2])[2] if saying else DEFAULTS[key]
+
+    def is_late(self, ended_on: date) -> bool:
+        """Recorded after so many working days: Monday to Friday, with no holidays here."""
+        day, left = ended_on, self.value("late_recording", self.today)["working_days"]
+        while left:
+            day += timedelta(days=1)
+            left -= day.weekday() < 5
+        return self.today > day
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def post(self, actor: Actor, organisation: str, receipt: str, id: str, said: Service) -> Record:
+        before = self.receipts.get((organisation, receipt))
+        if before is not None:
+            stands = self.records[before]
+            if stands.said != said:
+                raise No("receipt_reused")
+            return stands
+        if said.on.isoformat()[:7] in self.closed:
+            raise No("period_closed")
+        late = self.is_late(said.ended_on)
+        effect = self.value("late_recording", self.today)["effect"]
+        record = Record(
+            id, organisation, receipt, said, actor, "submitted", late, late and effect != "flag"
+        )
+        record.admin_needed = self.grades.get(organisation) == "G4"
+        if not self.waits(actor, said, organisation):
+            self.count(record)
+        self.records[id] = record
+        self.receipts[organisation, receipt] = id
+        return record
+
+    def waits(self, actor: Actor, said: Service, organisation: str) -> bool:
+        return actor.member == said.member or self.two_needed(said.evidence, organisation)
+
+    def two_needed(self, evidence: str, organisation: str) -> bool:
+        weak = evidence in ("backfilled", "self_reported")
+        return weak or self.grades.get(organisation) in ("G3", "G4")
+
+    def verify(self, actor: Actor, id: str) -> Record:
+        record = self.in_state(id, "submitted")
+        g4 = record.admin_needed or self.grades.get(record.organisation) == "G4"
+        if g4 and not actor.admin:
+            raise No("forbidden")
+        self.another(actor, record)
+        if record.said.on.isoformat()[:7] in self.closed:
+            raise No("period_closed")
+        self.count(record)
+        return record
+
+    def reject(self, actor: Actor, id: str) -> Record:
+        record = self.in_state(id, "submitted")
+        self.another(actor, record)
+        record.status = "rejected"
+        return record
+
+    def reverse(self, actor: Actor, id: str) -> Record:
+        record = self.in_state(id, "verified")
+        if record.said.on.isoformat()[:7] in self.closed and not actor.admin:
+            raise No("period_closed")
+        self.uncount(record, "reversed")
+        return record
+
+    def correct(self, actor: Actor, id: str, new_id: str, changed: Mapping[str, Any]) -> Record:
+        record = self.in_state(id, "verified")
+        said = replace(record.said, **changed)
+        if self.grades.get(record.organisation) == "G4" and not actor.admin:
+            raise No("forbidden")
+        if actor.member in (record.said.member, said.member):
+            raise No("own_hours")
+        asked = (self.two_needed(one.evidence, record.organisation) for one in (record.said, said))
+        if any(asked) and actor.name == record.poster.name:
+            raise No("second_person_needed")
+        seconds = said.length * TICK_SECONDS
+        if seconds <= said.break_minutes * 60:
+            raise No("break_too_long")
+        if seconds < said.break_minutes * 60 + 60:
+            raise No("less_than_a_minute")
+        if said.start + said.length > self.now:
+            raise No("service_in_the_future")
+        months = {one.on.isoformat()[:7] for one in (record.said, said)}
+        if months & self.closed and not actor.admin:
+            raise No("period_closed")
+        before = deepcopy(self.__dict__)
+        replacement = Record(
+            new_id,
+            record.organisation,
+            record.receipt,
+            said,
+            actor,
+            "submitted",
+            record.late,
+            record.no_credit,
+        )
+        try:
+            self.uncount(record, "corrected")
+            self.count(replacement)
+        except No:
+            self.__dict__.update(before)
+            raise
+        self.records[new_id] = replacement
+        self.receipts[record.organisation, record.receipt] = new_id
+        return replacement
+
+    def request(self, id: str, request: str) -> None:
+        record = self.in_state(id, "verified", also=self.records[id].request is None)
+        record.request = request
+
+    def decline(self, id: str) -> None:
+        record = self.records[id]
+        if record.request is None:
+            raise No("wrong_state")
+        record.request = None
+
+    def expire(self, member: str, as_of: date) -> int:
+        """What is gone of a member's lots; a job at or before its last date does nothing."""
+        person = self.people[member]
+        if self.job_as_of is not None and as_of <= self.job_as_of:
+            return 0
+        due = [lot for lot in person.lots if lot.expires_on is not None and lot.expires_on <= as_of]
+        for lot in due:
+            person.expired[lot.record] = person.expired.get(lot.record, 0) + lot.left
+            person.lots.remove(lot)
+        gone = sum(lot.left for lot in due)
+        person.available -= gone
+        self.sunk += gone
+        return gone
+
+    def finish(self, as_of: date, *, is_future: bool) -> bool:
+        if is_future:
+            raise No("in_the_future")
+        if self.job_as_of is not None and as_of <= self.job_as_of:
+            return False
+        self.job_as_of = as_of
+        return True
+
+    def close(self, month: str) -> None:
+        if month >= self.today.isoformat()[:7]:
+            raise No("period_not_over")
+        if month in self.closed:
+            raise No("wrong_state")
+        self.closed.add(month)
+
+    def reopen(self, month: str) -> None:
+        if month not in self.closed:
+            raise No("wrong_state")
+        self.closed.remove(month)
+
+    # -- what it comes to ----------------------------------------------------------------------
+
+    def in_state(self, id: str, status: str, *, also: bool = True) -> Record:
+        record = self.records[id]
+        if record.status != status or not also:
+            raise No("wrong_state")
+        return record
+
+    def another(self, actor: Actor, record: Record) -> None:
+        if actor.member == record.said.member:
+            raise No("own_hours")
+        if actor.name == record.poster.name:
+            raise No("second_person_needed")
+
+    def count(self, record: Record) -> None:
+        """Minutes, rounding, rate, late effect, daily cap, receivable, stock cap."""
+        said, person = record.said, self.people[record.said.member]
+        taken = frozenset().union(*person.occupied.values())
+        claimed = (len(said.ticks) * TICK_SECONDS - said.break_minutes * 60) // 60
+        counted = (len(said.ticks - taken) * TICK_SECONDS - said.break_minutes * 60) // 60
+        if counted < 1:
+            raise No("overlapping_service")
+        minutes = counted if said.capacity == "volunteer" else 0
+        rounded = {
+            "exact": minutes,
+            "half_hour_floor": minutes - minutes % 30,
+            "hour_floor": minutes - minutes % 60,
+            "min_one_hour": max(60, minutes) if minutes else 0,
+        }[self.value("rounding", said.on)]
+        rates = self.value("credit_rate", said.on)
+        rate = rates["by_category"].get(said.category, rates["default"])
+        earned = 0 if record.no_credit else rounded * rate // 10_000
+        kept = earned
+        daily_cap = self.value("daily_cap", said.on)
+        if daily_cap is not None:
+            kept = min(kept, max(0, daily_cap - person.granted.get(said.on, 0)))
+        repaid = min(kept, person.receivable)
+        own = kept - repaid
+        stock_cap = self.value("stock_cap", said.on)
+        if stock_cap is not None:
+            own = min(own, max(0, stock_cap - person.available))
+        cut = kept - repaid - own
+        overflowed = cut if self.value("overflow_to", said.on) == "pool" else 0
+
+        person.occupied[record.id] = said.ticks
+        person.minutes += minutes
+        person.receivable -= repaid
+        person.available += own
+        came_to = repaid + own + overflowed
+        person.granted[said.on] = person.granted.get(said.on, 0) + came_to
+        self.pool += overflowed
+        self.issued += came_to
+        self.counted += 1
+        expires_on = None
+        expiry = self.value("expiry", said.on)
+        if own and expiry is not None:
+            expires_on = _months_after(said.on, expiry["months"])
+        if own:
+            person.lots.append(Lot(said.on, self.counted, record.id, own, expires_on))
+        record.status = "verified"
+        record.figures = {
+            "minutes": minutes,
+            "overlap_minutes": claimed - counted,
+            "credits": repaid + own,
+            "overflowed": overflowed,
+            "capped": earned - repaid - own - overflowed,
+            "expires_on": expires_on.isoformat() if expires_on else None,
+        }
+
+    def uncount(self, record: Record, status: str) -> None:
+        """The overflowed part, the expired part, its own lot, the oldest, a receivable."""
+        person, came_to = self.people[record.said.member], record.figures
+        credits, overflowed = came_to["credits"], came_to["overflowed"]
+        out_of_pool = min(overflowed, self.pool)
+        self.pool -= out_of_pool
+        self.written_off -= overflowed - out_of_pool
+        self.issued -= credits + overflowed
+        del person.occupied[record.id]
+        person.minutes -= came_to["minutes"]
+        person.granted[record.said.on] = (
+            person.granted.get(record.said.on, 0) - credits - overflowed
+        )
+        expired = min(credits, person.expired.pop(record.id, 0))
+        self.sunk -= expired
+        available = min(credits - expired, person.available)
+        person.take(available, first=record.id)
+        person.receivable += credits - expired - available
+        record.status, record.request = status, None
+
+
+def _months_after(day: date, months: int) -> date:
+    """The same day of a later month, or that month's last."""
+    year, month = day.year, day.month + months
+    while month > 12:
+        year, month = year + 1, month - 12
+    for last in (day.day, 30, 29, 28):
+        try:
+            return date(year, month, min(day.day, last))
+        except ValueError:
+            continue
+    raise AssertionError

@@ -1,0 +1,476 @@
+"""Everything that may be asked of track 1, in any order, on two desks, against the model."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import insert
+
+from ledger import commands, databases, journal, verification
+from ledger.commands import Command
+from ledger.desk import Answer, Committer, Done, Job, Outcome
+from ledger.rules import STATES
+from ledger.store import Store, keys, open_engine, sibling_url
+from ledger.units import Refused, new_id, recorded_text
+from projections import journal_lines, passbook, replay
+from projections import views as loop
+from projections.views import Views
+from tests.desk.bureau import Clock
+from tests.desk.model import MONDAY, TICK_SECONDS, TICKS_A_DAY, Actor, Model, No, Person, Service
+from tests.rules.town import LI, ZHANG, field
+
+WANG, ZHAO = Actor("Wang"), Actor("Zhao")
+ADMIN = Actor("Admin", admin=True)
+ZHANG_HERSELF = Actor("Zhang", member=ZHANG)
+ACTORS = {WANG: "key00001", ZHAO: "key00002", ADMIN: "key00009", ZHANG_HERSELF: "key00003"}
+
+MIDNIGHT = datetime(2026, 3, 1, 16, tzinfo=UTC)  # before that Monday, in Shanghai
+ORGANISATIONS = ("org-a", "org-b")
+RECEIPTS = [f"r-{n}" for n in range(30)]
+EVIDENCE = ["attested", "checked", "attested", "backfilled", "self_reported"]
+CAPACITY = ["volunteer", "volunteer", "volunteer", "on_duty"]
+CATEGORIES = ["elderly", "medical"]
+DAYS = 5  # of services, from the Wednesday before the Monday on: two months are touched
+FIRST_TICK = -4 * TICKS_A_DAY
+CHANGES: list[dict[str, Any]] = [
+    {"rounding": "half_hour_floor"},
+    {"rounding": "hour_floor"},
+    {"rounding": "min_one_hour"},
+    {"rounding": "exact"},
+    {"credit_rate": {"default": 10_000, "by_category": {"medical": 12_500}}},
+    {"credit_rate": {"default": 3_333, "by_category": {}}},
+    {"daily_cap": 100},
+    {"daily_cap": 250},
+    {"daily_cap": None},
+    {"stock_cap": 150, "overflow_to": "pool"},
+    {"stock_cap": 300, "overflow_to": "discard"},
+    {"stock_cap": None},
+    {"expiry": {"months": 1}},
+    {"expiry": None},
+    {"late_recording": {"working_days": 3, "effect": "no_credit"}},
+    {"late_recording": {"working_days": 3, "effect": "flag"}},
+    {"daily_cap": 120, "stock_cap": 200, "overflow_to": "pool", "expiry": {"months": 1}},
+]
+
+services = st.builds(
+    Service,
+    member=st.sampled_from([ZHANG, ZHANG, LI]),
+    start=st.integers(0, DAYS * 12 - 1).map(lambda n: FIRST_TICK + n * TICKS_A_DAY // 12),
+    length=st.integers(3, 900),
+    break_minutes=st.sampled_from([0, 0, 0, 1, 30]),
+    category=st.sampled_from(CATEGORIES),
+    capacity=st.sampled_from(CAPACITY),
+    evidence=st.sampled_from(EVIDENCE),
+).filter(lambda said: said.length * TICK_SECONDS - said.break_minutes * 60 >= 60)
+
+
+class TimeBank(RuleBasedStateMachine):
+    """Two desks on one journal; each step goes to one of them."""
+
+    url = ""  # of a PostgreSQL; none: a SQLite file
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.name = f"l{uuid4().hex[:20]}"
+        self.place = self.url or f"sqlite:///{Path(self.folder.name) / 'timebank.db'}"
+        self.store = Store(self.place, self.name)
+        self.store.create()
+        self.clock = Clock(MIDNIGHT + timedelta(days=8, hours=12))
+        self.desks = [Committer(self.store, self.clock) for _ in range(2)]
+        with self.store.writing() as connection:
+            for actor, key in ACTORS.items():
+                connection.execute(
+                    insert(keys).values(
+                        id=key,
+                        hash=key.encode(),
+                        role="admin",
+                        actor=actor.name,
+                        created_at=recorded_text(self.clock.at),
+                    )
+                )
+        self.turn = 0
+        for command in field():
+            self.ask(command)
+        self.model = Model({ZHANG: Person(), LI: Person()}, MONDAY, 0)
+        self.pass_time(0)
+
+    def teardown(self) -> None:
+        try:
+            self.verified()
+            self.viewed()
+        finally:
+            self.store.close()
+            self.folder.cleanup()
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def ask(self, command: Command) -> Done | str:
+        """What one of the desks says: the command decided, or the code of its no."""
+        self.turn += 1
+        outcomes: list[Outcome] = []
+
+        def answer(outcome: Outcome) -> Answer:
+            outcomes.append(outcome)
+            return Answer(200, b"")
+
+        (said,) = self.desks[self.turn % 2].commit([Job([command], answer)])
+        if isinstance(said, Refused):
+            return said.code
+        assert isinstance(said, Answer), said
+        (done,) = outcomes[-1].results
+        assert isinstance(done, Done)
+        for entry in done.entries:
+            assert sum(credits for _, credits in getattr(entry.event, "entries", ())) == 0
+        return done
+
+    def stamp(self, actor: Actor) -> dict[str, Any]:
+        return {
+            "actor": ACTORS[actor],
+            "actor_name": actor.name,
+            "actor_member": actor.member,
+            "by_admin": actor.admin,
+            "correlation_id": "chain",
+        }
+
+    def expect(self, command: Command, modelled: Any) -> Done | None:
+        """The desk and the model say the same; what the desk decided, where it did."""
+        refused, wanted = None, None
+        try:
+            wanted = modelled()
+        except No as no:
+            refused = no.code
+        done = self.ask(command)
+        if refused is not None:
+            assert done == refused
+            return None
+        assert isinstance(done, Done), f"refused: {done}; the model says {wanted}"
+        return done
+
+    def same_record(self, stands: Any, record: Any) -> None:
+        """A record's state at the desk is the model's."""
+        assert stands.status == record.status
+        assert stands.content.record_id == record.id
+        assert stands.content.late == record.late
+        if record.figures:
+            told = {name: getattr(stands.figures, name) for name in record.figures}
+            zero = dict.fromkeys(("overflowed", "capped"), 0)
+            assert {**told, **{n: told[n] or 0 for n in zero}} == record.figures
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    @rule(days=st.sampled_from([0, 0, 1, 3, 20]))
+    def pass_time(self, days: int) -> None:
+        self.clock.at += timedelta(days=days)
+        local = self.clock.at + timedelta(hours=8)
+        self.model.today = local.date()
+        self.model.now = int((self.clock.at - MIDNIGHT).total_seconds()) // TICK_SECONDS
+
+    @initialize(
+        published=st.lists(st.sampled_from(CHANGES), max_size=4),
+        posted=st.lists(services, max_size=4),
+    )
+    def begin(self, published: list[dict[str, Any]], posted: list[Service]) -> None:
+        for changes in published:
+            self.publish(changes, -10)
+        for number, said in enumerate(posted):
+            self.post_one(WANG, "org-a", RECEIPTS[number], said)
+
+    @rule(
+        actor=st.sampled_from([WANG, WANG, ZHAO, ZHANG_HERSELF]),
+        organisation=st.sampled_from(ORGANISATIONS),
+        posted=st.lists(st.tuples(st.sampled_from(RECEIPTS), services), min_size=1, max_size=4),
+        again=st.booleans(),
+    )
+    def post(
+        self,
+        actor: Actor,
+        organisation: str,
+        posted: list[tuple[str, Service]],
+        again: bool,
+    ) -> None:
+        for receipt, said in posted:
+            before = self.model.receipts.get((organisation, receipt))
+            same = again and before is not None
+            self.post_one(
+                actor, organisation, receipt, self.model.records[before].said if same else said
+            )
+
+    def post_one(self, actor: Actor, organisation: str, receipt: str, said: Service) -> None:
+        before = self.model.receipts.get((organisation, receipt))
+        id = new_id()
+        command = commands.PostHours(
+            **self.stamp(actor),
+            record_id=id,
+            organisation=organisation,
+            receipt=receipt,
+            member_id=said.member,
+            activity="陪伴",
+            category=said.category,
+            place="lake",
+            responsible="staff-7",
+            started_at=_at(said.start),
+            ended_at=_at(said.start + said.length),
+            break_minutes=said.break_minutes,
+            capacity=said.capacity,  # type: ignore[arg-type]
+            evidence=said.evidence,  # type: ignore[arg-type]
+        )
+        done = self.expect(command, lambda: self.model.post(actor, organisation, receipt, id, said))
+        if done is not None:
+            assert bool(done.entries) == (before is None)
+            stands = self.model.records[self.model.receipts[organisation, receipt]]
+            self.same_record(done.states["before"], stands)
+
+    @precondition(lambda self: self.model.records)
+    @rule(
+        data=st.data(),
+        actor=st.sampled_from([WANG, ZHAO, ZHAO, ADMIN, ZHANG_HERSELF]),
+        verb=st.sampled_from(["verify", "verify", "reject", "reverse"]),
+    )
+    def decide(self, data: st.DataObject, actor: Actor, verb: str) -> None:
+        record = self.drawn(data)
+        said = {"record_id": record.id, "organisation": None, "reason": "核对"}
+        kind = {
+            "verify": commands.VerifyHours,
+            "reject": commands.RejectHours,
+            "reverse": commands.ReverseHours,
+        }[verb]
+        done = self.expect(
+            kind(**self.stamp(actor), **said),  # type: ignore[arg-type]
+            lambda: getattr(self.model, verb)(actor, record.id),
+        )
+        if done is not None:
+            self.same_record(done.states["record"], record)
+
+    @precondition(lambda self: self.model.records)
+    @rule(
+        data=st.data(),
+        actor=st.sampled_from([WANG, ZHAO, ZHAO, ADMIN, ZHANG_HERSELF]),
+        other=services,
+        names=st.sets(
+            st.sampled_from(
+                [
+                    *("start", "length", "break_minutes", "category"),
+                    *("capacity", "evidence", "member"),
+                ]
+            ),
+            min_size=1,
+        ),
+    )
+    def correct(self, data: st.DataObject, actor: Actor, other: Service, names: set[str]) -> None:
+        record = self.drawn(data)
+        changed = {name: getattr(other, name) for name in names}
+        start = changed.get("start", record.said.start)
+        length = changed.get("length", record.said.length)
+        corrected: dict[str, Any] = {
+            name: changed[name]
+            for name in names & {"break_minutes", "category", "capacity", "evidence"}
+        }
+        if "member" in names:
+            corrected["member_id"] = other.member
+        if names & {"start", "length"}:
+            corrected["started_at"], corrected["ended_at"] = _at(start), _at(start + length)
+        id = new_id()
+        command = commands.CorrectHours(
+            **self.stamp(actor),
+            record_id=record.id,
+            organisation=None,
+            reason="更正",
+            replacement_id=id,
+            corrected=corrected,  # type: ignore[arg-type]
+        )
+        done = self.expect(command, lambda: self.model.correct(actor, record.id, id, changed))
+        if done is not None:
+            assert len(done.entries) == 2
+            assert done.states["record"].status == "corrected"
+            self.same_record(done.states["replacement"], self.model.records[id])
+
+    @precondition(lambda self: self.model.records)
+    @rule(data=st.data(), asking=st.booleans())
+    def ask_for_correction(self, data: st.DataObject, asking: bool) -> None:
+        record = self.drawn(data)
+        about = {"record_id": record.id, "organisation": None, "reason": "有误"}
+        if asking:
+            id = new_id()
+            command: Command = commands.RequestCorrection(
+                **self.stamp(ZHANG_HERSELF), **about, request_id=id, member_id=None
+            )
+            self.expect(command, lambda: self.model.request(record.id, id))
+        else:
+            asked = record.request or new_id()
+            command = commands.DeclineCorrection(**self.stamp(ZHAO), **about, request_id=asked)
+            self.expect(command, lambda: self.model.decline(record.id))
+
+    @rule(changes=st.sampled_from(CHANGES), days=st.integers(-8, 5))
+    def publish(self, changes: dict[str, Any], days: int) -> None:
+        effective_on = MONDAY + timedelta(days=days)
+        command = commands.PublishPolicy(
+            **self.stamp(ADMIN), effective_on=effective_on, changes=changes
+        )
+        self.expect(command, lambda: self.model.policies.append((effective_on, changes)))
+
+    @rule(organisation=st.sampled_from(ORGANISATIONS), grade=st.sampled_from(["G1", "G3", "G4"]))
+    def grade(self, organisation: str, grade: str) -> None:
+        command = commands.OverrideGrade(
+            **self.stamp(ADMIN),
+            subject=f"organisation:{organisation}",
+            grade=grade,  # type: ignore[arg-type]
+            reason="抽查",
+            until=date(9_000, 1, 1),
+        )
+        self.expect(command, lambda: self.model.grades.update({organisation: grade}))
+
+    @rule(month=st.sampled_from(["2026-02", "2026-02", "2026-03", "2026-04"]), close=st.booleans())
+    def close_or_reopen(self, month: str, close: bool) -> None:
+        kind = commands.ClosePeriod if close else commands.ReopenPeriod
+        modelled = self.model.close if close else self.model.reopen
+        self.expect(kind(**self.stamp(ADMIN), month=month), lambda: modelled(month))
+
+    @rule(days=st.integers(-3, 60), member=st.sampled_from([ZHANG, ZHANG, LI]))
+    def expire(self, days: int, member: str) -> None:
+        as_of = MONDAY + timedelta(days=days)
+        command = commands.ExpireCredits(
+            **self.stamp(ADMIN), member_id=member, as_of=_at_day(as_of)
+        )
+        wanted: list[int] = []
+        done = self.expect(command, lambda: wanted.append(self.model.expire(member, as_of)))
+        assert done is not None
+        assert sum(entry.event.credits for entry in done.entries) == wanted[0]  # type: ignore[attr-defined]
+
+    @rule(days=st.integers(-3, 60), allow_future=st.booleans())
+    def finish(self, days: int, allow_future: bool) -> None:
+        as_of = MONDAY + timedelta(days=days)
+        is_future = _at_day(as_of) > self.clock.at and not allow_future
+        command = commands.FinishJob(
+            **self.stamp(ADMIN), job="expiry", as_of=_at_day(as_of), allow_future=allow_future
+        )
+        wanted: list[bool] = []
+        done = self.expect(
+            command, lambda: wanted.append(self.model.finish(as_of, is_future=is_future))
+        )
+        if done is not None:
+            assert bool(done.entries) == wanted[0]
+
+    def drawn(self, data: st.DataObject) -> Any:
+        ids = list(self.model.records)
+        return self.model.records[data.draw(st.sampled_from(ids))]
+
+    # -- what must hold ------------------------------------------------------------------------
+
+    @invariant()
+    def accounts_are_the_models(self) -> None:
+        names = [f"account:{member}" for member in self.model.people]
+        with self.store.reading() as connection:
+            streams = journal.streams(connection, names)
+            shared = journal.shared_balances(connection, ["pool:donation"])
+        for member, person in self.model.people.items():
+            account = STATES["account"]()
+            for entry in streams.get(f"account:{member}", ()):
+                account.apply(entry.event, entry.position)
+            assert account.minutes == person.minutes
+            assert (account.available, account.receivable) == (person.available, person.receivable)
+            assert account.available >= 0
+            assert account.receivable >= 0
+            lots = sorted(person.lots, key=lambda lot: (lot.dated, lot.order))
+            assert [(lot.dated, lot.left, lot.expires_on) for lot in account.lots.open] == [
+                (lot.dated.isoformat(), lot.left, lot.expires_on and lot.expires_on.isoformat())
+                for lot in lots
+            ]
+            assert sum(lot.left for lot in account.lots.open) == account.available
+            assert sorted(account.lots.expired.values()) == sorted(person.expired.values())
+        assert shared.get("pool:donation", 0) == self.model.pool >= 0
+
+    def verified(self) -> None:
+        """The journal holds what it should, and a fresh desk folds it to the same states."""
+        assert verification.verify(self.store).wrong is None
+        with self.store.reading() as connection:
+            for desk in self.desks:
+                for key, held in desk._cache.items():
+                    if key.startswith("account:") and held.version:
+                        fresh = STATES["account"]()
+                        for entry in journal.streams(connection, [key])[key][: held.version]:
+                            fresh.apply(entry.event, entry.position)
+                        assert vars(fresh.lots) == vars(held.state.lots)
+                        assert _plain(fresh) == _plain(held.state)
+
+    def viewed(self) -> None:
+        """Views that read on page by page are those that a rebuild makes, and say what is true."""
+        with _views(self.store, self.place, self.name) as views:
+            usual, loop.PAGE = loop.PAGE, 7
+            try:
+                views.catch_up()
+            finally:
+                loop.PAGE = usual
+            with databases.reading(views.engine) as connection:
+                live = replay.digests(connection)
+                for member, person in self.model.people.items():
+                    found = passbook.balance(connection, member)
+                    assert found is not None
+                    assert found["service_minutes"] == person.minutes
+                    assert found["credits"]["available"] == person.available
+                    assert found["credits"]["receivable"] == person.receivable
+                books = dict(journal_lines.account_balances(connection))
+            views.rebuild()
+            with databases.reading(views.engine) as connection:
+                assert replay.digests(connection) == live
+        model = self.model
+        assert sum(books.values()) == 0
+        assert books.get("issue:service", 0) == -model.issued
+        assert books.get("sink:expired", 0) == model.sunk
+        assert books.get("sink:written_off", 0) == model.written_off
+        assert books.get("pool:donation", 0) == model.pool
+
+
+def _at(tick: int) -> datetime:
+    return MIDNIGHT + timedelta(seconds=tick * TICK_SECONDS)
+
+
+def _at_day(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC) - timedelta(hours=8)
+
+
+def _plain(account: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(account).items() if name not in ("lots", "longest")}
+
+
+@contextmanager
+def _views(store: Store, place: str, name: str) -> Iterator[Views]:
+    engine = open_engine(sibling_url(place, "views"), f"{name}_views", durable=False)
+    views = Views(store, engine)
+    try:
+        yield views
+    finally:
+        views.close()
+        engine.dispose()
+
+
+SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+def test_track_1_does_what_the_model_says_on_sqlite() -> None:
+    run_state_machine_as_test(
+        TimeBank, settings=settings(max_examples=100, stateful_step_count=50, **SLOW)
+    )
+
+
+@pytest.mark.postgresql
+def test_track_1_does_what_the_model_says_on_postgresql(postgresql_url: str) -> None:
+    on_postgresql = type("OnPostgreSQL", (TimeBank,), {"url": postgresql_url})
+    run_state_machine_as_test(
+        on_postgresql, settings=settings(max_examples=10, stateful_step_count=40, **SLOW)
+    )

@@ -11,10 +11,11 @@ from sqlalchemy import text
 from ledger import journal, store
 from ledger.commands import VerifyHours
 from ledger.store import Store
-from ledger.units import new_id
+from ledger.units import id_bytes, new_id
 from ledger.verification import Wrong, verify
 from tests.desk.bureau import Bureau
-from tests.rules.town import LI, OTHER, visit
+from tests.rules.asked import correct
+from tests.rules.town import LI, OTHER, policy, visit
 
 FIRST_VISIT = 9  # what stands before it: two units, two organisations, two members who joined
 
@@ -244,3 +245,58 @@ def test_a_damaged_file_is_wrong_from_where_it_cannot_be_read(tmp_path: Path):
     made.close()
     assert wrong is not None
     assert wrong.fault in ("damaged", "leaf")
+
+
+# --- corrections and pools -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def corrected(store: Store) -> Iterator[tuple[Store, list[str]]]:
+    """A record that was corrected twice, what overflowed to the pool; and the three records."""
+    bureau = Bureau(store)
+    bureau.settle()
+    bureau.ask(policy("2026-01-01", stock_cap=60, overflow_to="pool"))
+    first = visit("08:00", "10:00", receipt="r-1")
+    second = correct(first.record_id, start="08:00", end="11:00")
+    third = correct(second.replacement_id, start="08:00", end="10:30")
+    for command in (first, second, third, visit("13:00", "14:00", receipt="r-2")):
+        bureau.ask(command)
+    bureau.close()
+    return store, [first.record_id, second.replacement_id, third.replacement_id]
+
+
+def test_a_receipt_may_stand_for_the_record_that_corrects_the_one_posted(corrected):
+    journal_store, (_, _, third) = corrected
+    assert verify(journal_store).wrong is None
+    with journal_store.reading() as connection:
+        assert journal.records_under(connection, [("org-a", "r-1")])["org-a", "r-1"] == third
+        assert journal.shared_balances(connection, ["pool:donation"]) == {"pool:donation": 150}
+
+
+@pytest.mark.parametrize("stands", [0, 1])
+def test_a_receipt_that_stands_for_a_record_replaced_since_shows(corrected, stands):
+    journal_store, records = corrected
+    alter(
+        journal_store,
+        "UPDATE receipts SET record_id = :record WHERE receipt = 'r-1'",
+        record=id_bytes(records[stands]),
+    )
+    wrong = verify(journal_store).wrong
+    assert wrong is not None
+    assert wrong.fault == "receipt"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE shared_balances SET credits = credits + 1",
+        "DELETE FROM shared_balances",
+        "INSERT INTO shared_balances VALUES ('pool:moon', 0)",
+    ],
+)
+def test_a_kept_balance_that_is_not_the_sum_of_its_lines_shows(corrected, statement):
+    journal_store, _ = corrected
+    alter(journal_store, statement)
+    wrong = verify(journal_store).wrong
+    assert wrong is not None
+    assert wrong.fault == "shared_balance"

@@ -1,6 +1,6 @@
 """A served house: the open ledger, its views, the application on a port of its own, and callers."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -184,9 +184,11 @@ def made(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[House]:
+async def opened(
+    settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> AsyncIterator[House]:
     """Serve a ledger that was made, until the block ends."""
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, clock) as ledger:
         views = Views(ledger.store, ledger.views_engine)
         views.start()
         try:

@@ -3,11 +3,13 @@
 Time is counted in ticks of 20 seconds from the midnight before Monday 2026-03-02 in Shanghai.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 TICK_SECONDS = 20
 TICKS_A_DAY = 24 * 3_600 // TICK_SECONDS
@@ -30,6 +32,14 @@ class No(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+def answered(modelled: Callable[[], T]) -> tuple[T | None, str | None]:
+    """What the model answers, or the code of its no."""
+    try:
+        return modelled(), None
+    except No as no:
+        return None, no.code
 
 
 @dataclass(frozen=True)

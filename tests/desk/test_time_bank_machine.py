@@ -31,7 +31,16 @@ from projections import journal_lines, passbook, replay
 from projections import views as loop
 from projections.views import Views
 from tests.desk.bureau import Clock
-from tests.desk.model import MONDAY, TICK_SECONDS, TICKS_A_DAY, Actor, Model, No, Person, Service
+from tests.desk.model import (
+    MONDAY,
+    TICK_SECONDS,
+    TICKS_A_DAY,
+    Actor,
+    Model,
+    Person,
+    Service,
+    answered,
+)
 from tests.rules.town import LI, ZHANG, field
 
 WANG, ZHAO = Actor("Wang"), Actor("Zhao")
@@ -66,6 +75,9 @@ CHANGES: list[dict[str, Any]] = [
     {"late_recording": {"working_days": 3, "effect": "flag"}},
     {"daily_cap": 120, "stock_cap": 200, "overflow_to": "pool", "expiry": {"months": 1}},
 ]
+
+DUE_DAYS = st.sampled_from([-3, 24, 28, 32, 40, 60, 60])
+"""After the Monday: before, while and after lots of a month expire."""
 
 services = st.builds(
     Service,
@@ -150,11 +162,7 @@ class TimeBank(RuleBasedStateMachine):
 
     def expect(self, command: Command, modelled: Any) -> Done | None:
         """The desk and the model say the same; what the desk decided, where it did."""
-        refused, wanted = None, None
-        try:
-            wanted = modelled()
-        except No as no:
-            refused = no.code
+        wanted, refused = answered(modelled)
         done = self.ask(command)
         if refused is not None:
             assert done == refused
@@ -184,9 +192,10 @@ class TimeBank(RuleBasedStateMachine):
     @initialize(
         published=st.lists(st.sampled_from(CHANGES), max_size=4),
         posted=st.lists(services, max_size=4),
+        expiring=st.booleans(),
     )
-    def begin(self, published: list[dict[str, Any]], posted: list[Service]) -> None:
-        for changes in published:
+    def begin(self, published: list[dict[str, Any]], posted: list[Service], expiring: bool) -> None:
+        for changes in [*published, *[{"expiry": {"months": 1}}] * expiring]:
             self.publish(changes, -10)
         for number, said in enumerate(posted):
             self.post_one(WANG, "org-a", RECEIPTS[number], said)
@@ -224,8 +233,8 @@ class TimeBank(RuleBasedStateMachine):
             category=said.category,
             place="lake",
             responsible="staff-7",
-            started_at=_at(said.start),
-            ended_at=_at(said.start + said.length),
+            started_at=at_tick(said.start),
+            ended_at=at_tick(said.start + said.length),
             break_minutes=said.break_minutes,
             capacity=said.capacity,  # type: ignore[arg-type]
             evidence=said.evidence,  # type: ignore[arg-type]
@@ -284,7 +293,7 @@ class TimeBank(RuleBasedStateMachine):
         if "member" in names:
             corrected["member_id"] = other.member
         if names & {"start", "length"}:
-            corrected["started_at"], corrected["ended_at"] = _at(start), _at(start + length)
+            corrected["started_at"], corrected["ended_at"] = at_tick(start), at_tick(start + length)
         id = new_id()
         command = commands.CorrectHours(
             **self.stamp(actor),
@@ -341,7 +350,7 @@ class TimeBank(RuleBasedStateMachine):
         modelled = self.model.close if close else self.model.reopen
         self.expect(kind(**self.stamp(ADMIN), month=month), lambda: modelled(month))
 
-    @rule(days=st.integers(-3, 60), member=st.sampled_from([ZHANG, ZHANG, LI]))
+    @rule(days=DUE_DAYS, member=st.sampled_from([ZHANG, ZHANG, LI]))
     def expire(self, days: int, member: str) -> None:
         as_of = MONDAY + timedelta(days=days)
         command = commands.ExpireCredits(
@@ -352,7 +361,7 @@ class TimeBank(RuleBasedStateMachine):
         assert done is not None
         assert sum(entry.event.credits for entry in done.entries) == wanted[0]  # type: ignore[attr-defined]
 
-    @rule(days=st.integers(-3, 60), allow_future=st.booleans())
+    @rule(days=DUE_DAYS, allow_future=st.booleans())
     def finish(self, days: int, allow_future: bool) -> None:
         as_of = MONDAY + timedelta(days=days)
         is_future = _at_day(as_of) > self.clock.at and not allow_future
@@ -436,7 +445,8 @@ class TimeBank(RuleBasedStateMachine):
         assert books.get("pool:donation", 0) == model.pool
 
 
-def _at(tick: int) -> datetime:
+def at_tick(tick: int) -> datetime:
+    """The instant of a tick of the model."""
     return MIDNIGHT + timedelta(seconds=tick * TICK_SECONDS)
 
 

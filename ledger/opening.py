@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 
 from ledger import vault
 from ledger.desk import Committer, Desk
+from ledger.journal_schema import REVISION
 from ledger.keys import Keyring
 from ledger.keys_file import Secrets, load_secrets
 from ledger.settings import Settings
@@ -19,6 +20,15 @@ from ledger.store import Store, open_engine, sibling_url
 
 class NotMade(Exception):
     """There is no ledger here yet: `timebank init` makes one."""
+
+
+class OtherSchema(Exception):
+    """The journal is at another revision than this program: `timebank db upgrade` mends it."""
+
+    def __init__(self, found: str, wanted: str) -> None:
+        super().__init__(f"{found} != {wanted}")
+        self.found = found
+        self.wanted = wanted
 
 
 @dataclass(slots=True)
@@ -62,6 +72,14 @@ def is_made(settings: Settings) -> bool:
         store.close()
 
 
+def refuse_other_schema(store: Store) -> None:
+    """Pass where the journal's schema is the one that this program knows; else OtherSchema."""
+    with store.reading() as connection:
+        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+    if found != REVISION:
+        raise OtherSchema(found, REVISION)
+
+
 def make_ledger(settings: Settings) -> None:
     """Make the journal and the vault, or bring them to the newest schema; views make themselves."""
     from ledger import migrations  # alembic is slow to load, and needed here alone
@@ -79,7 +97,7 @@ def make_ledger(settings: Settings) -> None:
 def open_ledger(
     settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Ledger:
-    """Open what `make_ledger` made; NotMade, KeysUnusable or WrongVaultKey say why not."""
+    """Open what `make_ledger` made; NotMade, OtherSchema, KeysUnusable, WrongVaultKey tell of a no."""
     if not is_made(settings):
         raise NotMade
     secrets = load_secrets(settings)
@@ -89,6 +107,7 @@ def open_ledger(
         sibling_url(settings.database_url, "views"), f"{settings.ledger}_views", durable=False
     )
     try:
+        refuse_other_schema(store)
         opened_vault = vault.Vault(vault_engine, secrets.vault_key)
     except BaseException:
         store.close()

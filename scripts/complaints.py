@@ -139,6 +139,11 @@ def _system(error: OSError) -> Complaint:
     return _saying("system_says", Exit.UNAVAILABLE, reason=reason)
 
 
+def _schema(error: Any) -> Complaint:
+    there = {"found": error.found, "wanted": error.wanted}
+    return _saying("other_schema", Exit.UNAVAILABLE, **there)
+
+
 KINDS: dict[str, Callable[[Any], Complaint | None]] = {
     "scripts.printing.Stopped": _own,
     "click.exceptions.UsageError": _usage,
@@ -148,6 +153,7 @@ KINDS: dict[str, Callable[[Any], Complaint | None]] = {
     "ledger.settings.BadSettings": _settings,
     "ledger.keys_file.KeysUnusable": _secrets,
     "ledger.vault.WrongVaultKey": _vault_key,
+    "ledger.opening.OtherSchema": _schema,
     "sqlalchemy.exc.OperationalError": _database,
     "sqlalchemy.exc.InterfaceError": _database,
     "sqlalchemy.exc.DatabaseError": _damaged,

@@ -35,7 +35,7 @@ def check() -> Told:
     from ledger.migrations import current
 
     found: list[dict[str, object]] = []
-    with migrated() as engines, opened_views() as views:
+    with migrated() as engines, opened_views(any_schema=True) as views:
         for store, engine in engines.items():
             faults = checked(engine, store) + unsound(engine)
             found.append({"store": store, "revision": current(engine, store), "faults": faults})
@@ -54,7 +54,7 @@ def migrated() -> Iterator[dict["MigratedStore", "Engine"]]:
     from ledger.opening import open_vault_engine
 
     given = settings()
-    with opened_views(given) as views:
+    with opened_views(given, any_schema=True) as views:
         vault = open_vault_engine(given)
         try:
             yield {"journal": views.store.engine, "vault": vault}

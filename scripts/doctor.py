@@ -148,7 +148,7 @@ def journal(given: "Settings") -> Finding:
     from ledger.migrations import check, current
     from ledger.store import last_position
 
-    with opened_journal(given) as store:
+    with opened_journal(given, any_schema=True) as store:
         if faults := check(store.engine, "journal"):
             return wrong("doctor_faults", faults="; ".join(faults))
         with store.reading() as connection:
@@ -159,7 +159,7 @@ def journal(given: "Settings") -> Finding:
 
 def durability(given: "Settings") -> Finding:
     """What is committed outlives a power cut."""
-    with opened_journal(given) as store:
+    with opened_journal(given, any_schema=True) as store:
         if is_sqlite(given):
             wanted = {"journal_mode": "wal", "synchronous": 2}
             held = _asked(store.engine, {name: f"PRAGMA {name}" for name in wanted})
@@ -188,7 +188,7 @@ def orphans(given: "Settings") -> Finding:
     """Everybody in the vault is a member, and nobody was left half registered."""
     from ledger.journal import streams
 
-    with _vault(given) as (_, held), opened_journal(given) as store:
+    with _vault(given) as (_, held), opened_journal(given, any_schema=True) as store:
         pending = held.pending(now() - PENDING_FOR)
         strangers, count, after = [], 0, ""
         while page := held.everyone(after, MEMBERS_AT_ONCE):
@@ -229,7 +229,7 @@ def clock(given: "Settings") -> Finding:
     from ledger.store import last_position
     from ledger.units import instant
 
-    with opened_journal(given) as store:
+    with opened_journal(given, any_schema=True) as store:
         with store.reading() as connection:
             newest = entries_after(connection, last_position(connection) - 1, 1)
         theirs = now() if is_sqlite(given) else _server_clock(store.engine)
@@ -275,7 +275,7 @@ def _vault(given: "Settings") -> Iterator[tuple["Engine", "Vault"]]:
     from ledger.opening import open_vault_engine
     from ledger.vault import Vault
 
-    with opened_journal(given):  # opening alone would make a file
+    with opened_journal(given, any_schema=True):  # opening alone would make a file
         engine = open_vault_engine(given)
         try:
             yield engine, Vault(engine, load_secrets(given).vault_key)

@@ -91,9 +91,11 @@ def opened(given: "Settings | None" = None) -> Iterator["Ledger"]:
 
 
 @contextmanager
-def opened_journal(given: "Settings | None" = None) -> Iterator["Store"]:
+def opened_journal(
+    given: "Settings | None" = None, *, any_schema: bool = False
+) -> Iterator["Store"]:
     """The journal alone: what needs no secret and asks nothing, also works on a mere copy."""
-    from ledger.opening import is_made
+    from ledger.opening import is_made, refuse_other_schema
     from ledger.store import Store
 
     given = given or settings()
@@ -101,19 +103,21 @@ def opened_journal(given: "Settings | None" = None) -> Iterator["Store"]:
         raise _not_made(given)
     store = Store(given.database_url, given.ledger)
     try:
+        if not any_schema:
+            refuse_other_schema(store)
         yield store
     finally:
         store.close()
 
 
 @contextmanager
-def opened_views(given: "Settings | None" = None) -> Iterator["Views"]:
+def opened_views(given: "Settings | None" = None, *, any_schema: bool = False) -> Iterator["Views"]:
     """The journal with its views, neither of them read on."""
     from ledger.databases import open_engine, sibling_url
     from projections.views import Views
 
     given = given or settings()
-    with opened_journal(given) as store:
+    with opened_journal(given, any_schema=any_schema) as store:
         url = sibling_url(given.database_url, "views")
         engine = open_engine(url, f"{given.ledger}_views", durable=False)
         try:

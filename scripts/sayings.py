@@ -83,8 +83,8 @@ SAYINGS: dict[str, tuple[str, str]] = {
     ),
     "database_away": ("数据库不可用：{reason}", "The database is not available: {reason}"),
     "other_schema": (
-        "数据库结构不是最新：{reason}。请运行 timebank db upgrade。",
-        "The database's schema is another: {reason}. Run: timebank db upgrade",
+        "数据库结构为版本 {found}，程序需要 {wanted}。请运行 timebank db upgrade。",
+        "The database is at revision {found} instead of {wanted}. Run: timebank db upgrade",
     ),
     "views_rebuilt": (
         "视图正在被重建，请稍后再试。",

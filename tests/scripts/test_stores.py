@@ -49,6 +49,24 @@ def test_views_that_are_gone_come_back(made, field):
 # --- schemas -------------------------------------------------------------------------------------
 
 
+def test_a_ledger_of_an_earlier_release_is_brought_up_to_date(made, field):
+    field()
+    for statement in (
+        "DROP TABLE shared_balances",
+        "UPDATE alembic_version SET version_num = '0001'",
+    ):
+        execute("timebank.db", statement)
+    for typed in ("audit verify", "unit add hill --name x --level street", "serve"):
+        said = timebank(typed)
+        assert (said.code, "timebank db upgrade" in said.err) == (Exit.UNAVAILABLE, True)
+    assert checks(timebank("doctor --json"))["journal"] == "wrong"
+    (journal, _) = timebank("db upgrade --json").json["stores"]
+    assert (journal["before"], journal["after"]) == ("0001", "0002")
+    assert timebank("db check --json").json["ok"] is True
+    assert timebank("audit verify").code == 0
+    assert timebank("unit add hill --name x --level street").code == 0
+
+
 def test_fresh_schemas_are_the_newest(made_anywhere):
     assert timebank("db check --json").json["ok"] is True
     stores = timebank("db upgrade --json").json["stores"]

@@ -97,7 +97,7 @@ def make_ledger(settings: Settings) -> None:
 def open_ledger(
     settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Ledger:
-    """Open what `make_ledger` made; NotMade, OtherSchema, KeysUnusable, WrongVaultKey tell of a no."""
+    """Open what `make_ledger` made; else NotMade, OtherSchema, KeysUnusable or WrongVaultKey."""
     if not is_made(settings):
         raise NotMade
     secrets = load_secrets(settings)

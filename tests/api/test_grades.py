@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from ledger.units import new_id
 from tests.api.house import House
 from tests.api.people import joined
 from tests.api.visits import visit
 
 G3: dict[str, Any] = {"grade": "G3", "reason": "抽查发现代签", "until": "2999-12-31"}
 ORG = "/v1/grades/organisation:org-a"
+NOBODY = "019f0000-0000-7000-8000-00000000dead"
 
 
 async def test_an_organisation_at_g3_waits_for_a_second_person_and_at_g4_for_an_admin(
@@ -81,8 +81,8 @@ async def test_a_subject_without_an_override_is_ungraded(house: House) -> None:
         ("organisation:org-a", {"reason": None}, 422, "invalid"),
         ("organisation:org-a", {"reason": "110101199003071234"}, 422, "personal_data_in_text"),
         ("organisation:org-z", {}, 404, "not_found"),
-        (f"member:{new_id()}", {}, 404, "not_found"),
-        (f"project:{new_id()}", {}, 404, "not_found"),
+        (f"member:{NOBODY}", {}, 404, "not_found"),
+        (f"project:{NOBODY}", {}, 404, "not_found"),
         ("planet:mars", {}, 404, "not_found"),
     ],
 )

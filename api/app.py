@@ -10,6 +10,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from api import (
+    accounts,
     audit,
     batches,
     books,
@@ -26,6 +27,7 @@ from api import (
     periods,
     policies,
     service_records,
+    transfers,
     units,
     what_if,
 )
@@ -47,7 +49,9 @@ ROUTES: tuple[Route, ...] = (
     *units.ROUTES,
     *organisations.ROUTES,
     *members.ROUTES,
+    *accounts.ROUTES,
     *passbooks.ROUTES,
+    *transfers.ROUTES,
     *groups.ROUTES,
     *service_records.ROUTES,
     *corrections.ROUTES,

@@ -48,6 +48,7 @@ STATUS: dict[str, int] = {
     "break_too_long": 422,
     "less_than_a_minute": 422,
     "one_of_two": 422,
+    "to_oneself": 422,
     "nothing_corrected": 422,
     "internal": 500,
     "busy": 503,

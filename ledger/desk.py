@@ -200,7 +200,7 @@ class Committer:
                 if held is not None:
                     held.state.apply(entry.event, entry.position)
                     held.version = entry.version
-                self._move(entry)
+                self._let_hear(entry)
                 if entry.event.recorded_at:
                     self._last_recorded = instant(entry.event.recorded_at)
         self._read_to = last
@@ -280,7 +280,7 @@ class Committer:
         batch.rows.append((stream, entry.version, entry.type, data))
         held.version = entry.version
         held.state.apply(fact, entry.position)
-        self._move(entry)
+        self._let_hear(entry)
         if isinstance(fact, PostedContent):
             batch.receipts[fact.organisation, fact.receipt] = fact.record_id
         if isinstance(fact, RecordEvent):
@@ -291,8 +291,8 @@ class Committer:
         """Take back what a refused job or a dry run has decided; its states are read anew."""
         for entry in reversed(batch.entries[mark:]):
             self._cache.pop(entry.stream, None)
-            for account in moved(entry.event):
-                self._cache.pop(f"balance:{account}", None)
+            for key in _hearing(entry.event):
+                self._cache.pop(key, None)
             if isinstance(entry.event, PostedContent):
                 place = (entry.event.organisation, entry.event.receipt)
                 if entry.event.replaces is None:
@@ -303,10 +303,10 @@ class Committer:
                 batch.records[entry.event.record_id].pop()
         del batch.entries[mark:], batch.rows[mark:]
 
-    def _move(self, entry: Entry) -> None:
-        """Let the balances that are at hand know of a fact that may move them."""
-        for account in moved(entry.event):
-            held = self._cache.get(f"balance:{account}")
+    def _let_hear(self, entry: Entry) -> None:
+        """Let the states at hand know of a fact of another stream that moves them."""
+        for key in _hearing(entry.event):
+            held = self._cache.get(key)
             if held is not None:
                 held.state.apply(entry.event, entry.position)
 
@@ -406,10 +406,12 @@ class Committer:
             chunk = names[start : start + STREAMS_AT_ONCE]
             found = journal.streams(batch.connection, chunk)
             for name in chunk:
-                held = _Held(STATES[name.partition(":")[0]]())
+                prefix, _, rest = name.partition(":")
+                held = _Held(STATES[prefix](rest))
                 for entry in found.get(name, ()):
                     held.state.apply(entry.event, entry.position)
-                    held.version = entry.version
+                    if entry.stream == name:
+                        held.version = entry.version
                 self._cache[name] = held
 
     def _state(self, batch: _Batch, key: str) -> Any:
@@ -433,7 +435,7 @@ class Committer:
             if entry.stream == key:
                 held.state.apply(entry.event, entry.position)
                 held.version = entry.version
-            elif isinstance(held.state, SharedBalance):
+            elif key in _hearing(entry.event):
                 held.state.apply(entry.event, entry.position)
         return held
 
@@ -544,6 +546,11 @@ def _spell(fact: Event, command: Command, recorded_at: str) -> bytes:
     if len(data) > FACT_BYTES_MAX:
         raise Refused("too_large", limit=f"{FACT_BYTES_MAX} B")
     return data
+
+
+def _hearing(event: Event) -> list[str]:
+    """The keys of states that hear a fact of another stream: accounts, and shared balances."""
+    return [*event.also_in, *(f"balance:{account}" for account in moved(event))]
 
 
 def _resolve(answers: list[tuple[Any, Answer | BaseException]]) -> None:

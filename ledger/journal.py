@@ -1,6 +1,7 @@
 """The journal: facts <-> bytes, streams, entries, and the indexes that are derived from them."""
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -31,6 +32,7 @@ class IndexRows(NamedTuple):
     replaced: list[tuple[str, str, bytes]]  # the same, where another record stood there before
     record_entries: list[tuple[bytes, int]]  # record, position
     moved: dict[str, int]  # shared account -> the change of its balance
+    heard: list[tuple[str, int]]  # stream, position of a fact of another stream
 
 
 def to_entry(row: store.Row) -> Entry:
@@ -46,8 +48,10 @@ def index_rows(entries: Iterable[Entry]) -> IndexRows:
     replaced: list[tuple[str, str, bytes]] = []
     record_entries: list[tuple[bytes, int]] = []
     changes: dict[str, int] = {}
+    heard: list[tuple[str, int]] = []
     for entry in entries:
         event = entry.event
+        heard += [(stream, entry.position) for stream in event.also_in]
         for account, credits in moved(event).items():
             changes[account] = changes.get(account, 0) + credits
         if not isinstance(event, RecordEvent):
@@ -57,7 +61,7 @@ def index_rows(entries: Iterable[Entry]) -> IndexRows:
         if isinstance(event, PostedContent):
             under = receipts if event.replaces is None else replaced
             under.append((event.organisation, event.receipt, record))
-    return IndexRows(receipts, replaced, record_entries, changes)
+    return IndexRows(receipts, replaced, record_entries, changes, heard)
 
 
 def index(connection: Connection, entries: Iterable[Entry]) -> None:
@@ -67,6 +71,7 @@ def index(connection: Connection, entries: Iterable[Entry]) -> None:
     for row in rows.replaced:  # one after the other: a replacement may be replaced
         store.upsert_many(connection, store.receipts, [row])
     store.insert_many(connection, store.record_entries, rows.record_entries)
+    store.insert_many(connection, store.heard, rows.heard)
     if rows.moved:
         before = shared_balances(connection, rows.moved)
         after = [(name, before.get(name, 0) + moves) for name, moves in rows.moved.items()]
@@ -90,10 +95,20 @@ def all_entries(
 
 
 def streams(connection: Connection, names: Iterable[str]) -> dict[str, list[Entry]]:
-    """The whole past of some streams; a stream without a past is left out."""
+    """The whole past of some streams; a stream without a past is left out.
+
+    Facts of other streams that a stream hears stand among its own, in the order of positions.
+    """
+    wanted = list(names)
     found: dict[str, list[Entry]] = {}
-    for row in store.read_streams(connection, list(names)):
+    for row in store.read_streams(connection, wanted):
         found.setdefault(row[1], []).append(to_entry(row))
+    heard: set[str] = set()
+    for hearing, *fields in store.read_heard(connection, wanted):
+        found.setdefault(hearing, []).append(to_entry(store.Row(*fields)))
+        heard.add(hearing)
+    for stream in heard:
+        found[stream].sort(key=attrgetter("position"))
     return found
 
 

@@ -105,6 +105,11 @@ def read_streams(connection: Connection, streams: Sequence[str]) -> list[Row]:
     return _rows(connection, _STREAMS, (_array(connection, streams),))
 
 
+def read_heard(connection: Connection, streams: Sequence[str]) -> list[tuple[Any, ...]]:
+    """What these streams hear of others, oldest first: each row with the hearing stream before."""
+    return _tuples(connection, _HEARD, (_array(connection, streams),))
+
+
 def read_positions(connection: Connection, positions: Sequence[int]) -> list[Row]:
     """The entries at these positions, oldest first; those that are not there are left out."""
     return _rows(connection, _POSITIONS, (_array(connection, positions),))
@@ -168,6 +173,14 @@ _POSITIONS = {
 _RECORD = {
     "sqlite": _entries("NATURAL JOIN record_entries WHERE record_id = ? ORDER BY position"),
     "postgresql": _entries("NATURAL JOIN record_entries WHERE record_id = %s ORDER BY position"),
+}
+_HEARD = {
+    "sqlite": "SELECT heard.stream, entries.position, entries.stream, version, type, data,"
+    " leaf_hash FROM heard JOIN entries ON entries.position = heard.position"
+    " WHERE heard.stream IN (SELECT value FROM json_each(?)) ORDER BY entries.position",
+    "postgresql": "SELECT heard.stream, entries.position, entries.stream, version, type, data,"
+    " leaf_hash FROM heard JOIN entries ON entries.position = heard.position"
+    " WHERE heard.stream = ANY(%s) ORDER BY entries.position",
 }
 _RECEIPTS = {
     "sqlite": "SELECT receipt, record_id FROM receipts"

@@ -61,6 +61,13 @@ shared_balances = Table(  # derived: what accounts hold that are no person's, an
     Column("credits", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+heard = Table(  # derived: the facts of other streams that a stream's state hears
+    "heard",
+    metadata,
+    Column("stream", _Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
 answers = Table(  # kept under an Idempotency-Key, and pruned
     "answers",
     metadata,

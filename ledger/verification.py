@@ -9,7 +9,7 @@ What is not found here: a journal whose tail was cut off, or that was written an
 takes a signed checkpoint kept elsewhere.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Literal, NamedTuple, cast
 from uuid import UUID
 
@@ -33,6 +33,7 @@ Fault = Literal[
     "recorded_at",  # recorded before the entry ahead of it
     "receipt",  # the index of receipts says otherwise, or more
     "record_entry",  # the index of records' entries says otherwise, or more
+    "heard",  # the index of what streams hear of others says otherwise, or more
     "shared_balance",  # the kept balance of a pool or fund is not the sum of its lines
     "damaged",  # the database cannot be read on
 ]
@@ -82,6 +83,7 @@ class _Walk:
         self._recorded_at = ""
         self._receipts = 0
         self._record_entries = 0
+        self._heard = 0
         self._shared: dict[str, tuple[int, int]] = {}  # account -> last position, balance
 
     def verdict(
@@ -117,6 +119,9 @@ class _Walk:
 
     def _surplus(self, connection: Connection) -> Wrong | None:
         """A row of an index that no entry made, once every entry's rows were found."""
+        hearing = connection.scalar(select(func.count()).select_from(store.heard))
+        if hearing != self._heard:
+            return Wrong(0, "heard")
         kept: dict[str, int] = {
             account: credits
             for account, credits in connection.execute(select(store.shared_balances))
@@ -199,6 +204,10 @@ class _Walk:
                 wrong = _first(wrong, Wrong(position, "receipt"))
         for _, position in places - set(_held(connection, places)):
             wrong = _first(wrong, Wrong(position, "record_entry"))
+        hearing = {place for rows in derived for place in rows.heard}
+        self._heard += len(hearing)
+        for _, position in hearing - set(_heard(connection, hearing)):
+            wrong = _first(wrong, Wrong(position, "heard"))
         return wrong
 
     def _versions(self, connection: Connection, last: int) -> tuple[int, Wrong | None]:
@@ -244,6 +253,15 @@ def _held(
         )
         for record, position in connection.execute(query):
             yield bytes(record), position
+
+
+def _heard(connection: Connection, places: Set[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    positions = sorted({position for _, position in places})
+    for start in range(0, len(positions), CHUNK):
+        query = select(store.heard).where(
+            store.heard.c.position.in_(positions[start : start + CHUNK])
+        )
+        yield from map(tuple, connection.execute(query))
 
 
 def _stands_for(

@@ -13,11 +13,14 @@ from zoneinfo import ZoneInfo
 
 from ledger.events import (
     CreditsExpired,
+    CreditsFrozen,
+    CreditsUnfrozen,
     Entry,
     HoursReversed,
     HoursSubmitted,
     HoursVerified,
     JobRan,
+    Moved,
     PolicyPublished,
     PostedContent,
     SubmittedHoursVerified,
@@ -25,6 +28,7 @@ from ledger.events import (
 from ledger.policy import Policies, Values, completed, is_late
 from ledger.rules.earning import figures, taken_back
 from ledger.rules.expiry import expired
+from ledger.rules.lots import Lot
 from ledger.rules.time_account import TimeAccount, interval
 from ledger.units import instant
 
@@ -92,13 +96,21 @@ class WhatIf:
                     self._take_back(event)
                 case CreditsExpired() as event:
                     self._expire(event.member_id, event.as_of)
+                case Moved() as event:
+                    self._move(event, entry.position)
+                case CreditsFrozen() as event:
+                    account = self._account(event.member_id)
+                    account.freeze(min(event.credits, account.available))
+                case CreditsUnfrozen() as event:
+                    account = self._account(event.member_id)
+                    account.unfreeze(min(event.credits, account.frozen))
                 case JobRan() as event:
                     as_of = self._policies.recording(instant(event.as_of)).today.isoformat()
-                    for member_id in self._accounts:
+                    for member_id in list(self._accounts):
                         self._expire(member_id, as_of)
 
     def _count(self, position: int, credits: int, content: PostedContent, no_credit: bool) -> None:
-        account = self._accounts.setdefault(content.member_id, TimeAccount())
+        account = self._account(content.member_id)
         asked = self._is_asked(content)
         served_on = self._served_on(content)
         span = interval(content.started_at, content.ended_at)
@@ -136,6 +148,11 @@ class WhatIf:
             compared.credits += credits
             compared.would_be += fact.credits
 
+    def _account(self, member_id: str) -> TimeAccount:
+        if member_id not in self._accounts:
+            self._accounts[member_id] = TimeAccount(member_id)
+        return self._accounts[member_id]
+
     def _take_back(self, event: HoursReversed) -> None:
         account, counted = self._accounts[event.member_id], self._records[event.record_id]
         undone = taken_back(account, counted, counted.position, pool_credits=0)
@@ -155,8 +172,20 @@ class WhatIf:
             compared.credits += event.credits
             compared.would_be += fact.credits
 
+    def _move(self, event: Moved, position: int) -> None:
+        """Whoever gave gives what there is of it; who received receives as recorded."""
+        for name, credits in event.entries:
+            kind, _, rest = name.partition(":")
+            if kind != "person":
+                continue
+            account = self._account(rest.partition(":")[0])
+            if credits < 0:
+                account.spend(min(-credits, account.available))
+            else:
+                account.receive(Lot(event.on, position, credits, event.expires_on))
+
     def _expire(self, member_id: str, as_of: str) -> None:
-        account = self._accounts[member_id]
+        account = self._account(member_id)
         fact = expired(member_id, account, as_of)
         if fact is not None:
             account.apply(fact, 0)

@@ -59,6 +59,13 @@ def pocket(account: str) -> Pocket | None:
     return None
 
 
+class MemberLots(NamedTuple):
+    """A member's lots: of what is available, and of what is frozen."""
+
+    available: Lots
+    frozen: Lots
+
+
 class Memory:
     """What a loop remembers between pages: running rows and the policies so far."""
 
@@ -66,7 +73,7 @@ class Memory:
         self.accounts = Numbered(schema.accounts, Account)
         self.balances = Numbered(schema.balances, Balance)
         self.policies: Policies | None = None
-        self.lots: dict[str, Lots] = {}  # of members who have spent
+        self.lots: dict[str, MemberLots] = {}  # of members who have spent
 
     def write(self, connection: Connection, held: int = 0) -> None:
         """Store what was changed; up to `held` rows of a table may wait for the next call."""

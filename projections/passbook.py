@@ -20,6 +20,13 @@ KINDS = {
     "SubmittedHoursVerified": "earn",
     "HoursReversed": "reverse",
     "CreditsExpired": "expire",
+    "CreditsGiven": "gift",
+    "CreditsDonated": "donate",
+    "CreditsInherited": "inherit",
+    "CreditsAllocated": "allocate",
+    "GrantApproved": "grant",
+    "CreditsFrozen": "freeze",
+    "CreditsUnfrozen": "unfreeze",
 }
 """What a line is called, for each event that makes one."""
 
@@ -202,16 +209,16 @@ def coins(credits: int) -> str:
 
 def _changes(event: Any) -> dict[str, list[int]]:
     """What an event changes for each member: four pockets, minutes, points, pockets opened."""
-    member_id = event.member_id
-    minutes, points = getattr(event, "minutes", 0), getattr(event, "points", 0) or 0
-    mine = [0, 0, 0, 0, minutes, points, 0]
-    changes = {member_id: mine}
+    changes: dict[str, list[int]] = {}
+    minutes = getattr(event, "minutes", None)
+    if minutes is not None:  # of a service, which may have moved nothing
+        changes[event.member_id] = [0, 0, 0, 0, minutes, event.points or 0, 0]
     for name, credits in event.entries:
         owned = pocket(name)
         if owned is None:
             continue
         owner, place = owned
-        change = mine if owner == member_id else changes.setdefault(owner, [0] * 7)
+        change = changes.get(owner) or changes.setdefault(owner, [0] * 7)
         change[place] += -credits if place == RECEIVABLE else credits
         change[_OPENED] |= 1 << place
     return changes

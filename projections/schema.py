@@ -232,7 +232,8 @@ lots = _appended(
     _text("dated"),
     _text("expires_on", nullable=True),
     _whole("credits"),  # as it was received
-    _whole("left"),
+    _whole("left"),  # available
+    _whole("frozen"),
     _whole("expired"),
     Index("lots_by_member", "member", "dated", "position"),
     Index(
@@ -307,6 +308,24 @@ correction_requests = Table(
     Index("correction_requests_by_record", "record_id", "position"),
     Index("correction_requests_by_organisation", "organisation", "position"),
     Index("correction_requests_by_member", "member", "position"),
+)
+
+transfers = Table(
+    "transfers",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("transfer_id"),
+    _text("kind"),
+    _text("status"),  # done, proposed
+    _whole("member", nullable=True),  # balances.id of the giver
+    _whole("credits"),
+    _text("fund", nullable=True),
+    _text("entries"),  # a JSON list of lines; while it is proposed, what would be received
+    _text("reason"),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("transfer_id"),
+    Index("transfers_by_member", "member", "position"),
 )
 
 # --- the trail -----------------------------------------------------------------------------------

@@ -61,7 +61,8 @@ def _is_pool(account: str) -> bool:
 
 def _left(connection: Connection) -> Sequence[tuple[str, int]]:
     """What is left of the lots of each date."""
-    query = select(lots.c.dated, func.sum(lots.c.left)).where(lots.c.left > 0)
+    held = lots.c.left + lots.c.frozen
+    query = select(lots.c.dated, func.sum(held)).where(held > 0)
     rows = connection.execute(query.group_by(lots.c.dated).order_by(lots.c.dated))
     return [(dated, int(credits)) for dated, credits in rows]
 

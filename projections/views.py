@@ -29,6 +29,7 @@ from projections import (
     schema,
     service_records,
     trail,
+    transfers,
 )
 from projections.numbered import HELD_MAX
 from projections.page import Memory, Page
@@ -49,6 +50,7 @@ PROJECTIONS: dict[str, Projection] = {
     "lots": lots.project,
     "service_records": service_records.project,
     "correction_requests": correction_requests.project,
+    "transfers": transfers.project,
 }
 """The view -> what it makes of a page of entries."""
 

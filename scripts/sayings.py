@@ -225,6 +225,10 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "服务记录索引与记录不符。",
         "The index of service records is not what the entries say.",
     ),
+    "wrong_heard": (
+        "账户间转移的索引与记录不符。",
+        "The index of what accounts hear of each other is not what the entries say.",
+    ),
     "wrong_shared_balance": (
         "资金池余额与分录合计不符。",
         "The kept balance of a pool or fund is not the sum of its lines.",

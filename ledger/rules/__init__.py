@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from ledger import commands
 from ledger.events import Event
 from ledger.policy import Policies
+from ledger.rules.accounts import close_account, freeze_credits, unfreeze_credits
 from ledger.rules.corrections import (
     correct_hours,
     decline_correction,
@@ -26,6 +27,16 @@ from ledger.rules.periods import Periods, close_period, reopen_period
 from ledger.rules.policies import publish_policy
 from ledger.rules.service_records import Record, post_hours, reject_hours, verify_hours
 from ledger.rules.time_account import TimeAccount
+from ledger.rules.transfers import (
+    Grant,
+    allocate_credits,
+    approve_grant,
+    donate_credits,
+    give_credits,
+    inherit_credits,
+    propose_grant,
+    record_relation,
+)
 from ledger.rules.units import Unit, add_unit
 
 Rule = Callable[..., list[Event]]
@@ -56,21 +67,32 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.DeclineCorrection: decline_correction,
     commands.ExpireCredits: expire_credits,
     commands.FinishJob: finish_job,
+    commands.RecordRelation: record_relation,
+    commands.GiveCredits: give_credits,
+    commands.DonateCredits: donate_credits,
+    commands.InheritCredits: inherit_credits,
+    commands.AllocateCredits: allocate_credits,
+    commands.ProposeGrant: propose_grant,
+    commands.ApproveGrant: approve_grant,
+    commands.FreezeCredits: freeze_credits,
+    commands.UnfreezeCredits: unfreeze_credits,
+    commands.CloseAccount: close_account,
     commands.OverrideGrade: override_grade,
     commands.ClosePeriod: close_period,
     commands.ReopenPeriod: reopen_period,
     commands.PublishPolicy: publish_policy,
 }
 
-STATES: dict[str, Callable[[], Any]] = {
-    "unit": Unit,
-    "organisation": Organisation,
-    "member": Member,
+STATES: dict[str, Callable[[str], Any]] = {
+    "unit": lambda _: Unit(),
+    "organisation": lambda _: Organisation(),
+    "member": lambda _: Member(),
     "account": TimeAccount,
-    "record": Record,
-    "policies": Policies,
-    "periods": Periods,
-    "grade": Grade,
-    "job": Job,
+    "record": lambda _: Record(),
+    "policies": lambda _: Policies(),
+    "periods": lambda _: Periods(),
+    "grade": lambda _: Grade(),
+    "job": lambda _: Job(),
+    "transfer": lambda _: Grant(),
 }
-"""The first part of a key -> the empty state that its facts are folded into."""
+"""The first part of a key -> the empty state of what the rest names, to fold its facts into."""

@@ -93,6 +93,8 @@ def correct_hours(
     for name in NOT_KNOWN_YET:
         if content[name] is not None:
             raise Refused("not_found", pointer=f"/{name}", what=content[name])
+    if member.closed:
+        raise Refused("member_closed")
     recording = policies.recording(command.at)
     colour = grade.in_force(recording.today)
     if colour == "G4" and not command.by_admin:

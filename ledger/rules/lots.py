@@ -44,6 +44,15 @@ class Lots:
         given = self._take(place, credits)
         return [given, *self.take(credits - given.left)]
 
+    def put_back(self, lots: list[Lot]) -> None:
+        """What was taken is here again, in the lots that it was taken from."""
+        for lot in lots:
+            place = bisect_left(self.open, _age(lot), key=_age)
+            if place < len(self.open) and self.open[place].position == lot.position:
+                self.open[place].left += lot.left
+            else:
+                self.open.insert(place, lot)
+
     def due(self, as_of: str) -> list[Lot]:
         """The lots that expire by a date."""
         return [lot for lot in self.open if lot.expires_on and lot.expires_on <= as_of]

@@ -1,7 +1,15 @@
 """Members: which organisations know them, in which roles, at which unit."""
 
 from ledger.commands import ChangeMember, JoinMember, RegisterMember
-from ledger.events import Event, MemberChanged, MemberJoined, MemberRegistered, MemberRole
+from ledger.events import (
+    AccountClosed,
+    Event,
+    MemberChanged,
+    MemberJoined,
+    MemberRegistered,
+    MemberRole,
+    RelationRecorded,
+)
 from ledger.rules.organisations import Organisation
 from ledger.rules.units import Unit
 from ledger.units import Refused
@@ -15,6 +23,8 @@ class Member:
         self.organisations: tuple[str, ...] = ()  # the home organisation first
         self.roles: tuple[MemberRole, ...] = ()
         self.unit = ""
+        self.closed = False
+        self.relations: dict[str, str] = {}  # another member -> what they are to this one
         self.position = 0
 
     def apply(self, event: Event, position: int) -> None:
@@ -31,6 +41,10 @@ class Member:
             case MemberChanged():
                 self.roles = event.roles or self.roles
                 self.unit = event.unit or self.unit
+            case RelationRecorded():
+                self.relations[event.to] = event.relation
+            case AccountClosed():
+                self.closed = True
 
 
 def register_member(

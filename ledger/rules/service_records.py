@@ -138,6 +138,8 @@ def post_hours(
             raise Refused("not_found", pointer=f"/{name}", what=getattr(command, name))
     if organisation.suspended:
         raise Refused("organisation_suspended", organisation=command.organisation)
+    if member.closed:
+        raise Refused("member_closed")
     over_or_refuse(command.ended_at, command.at)
 
     _, zone, today, when_recorded = policies.recording(command.at)

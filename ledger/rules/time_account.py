@@ -7,11 +7,15 @@ from copy import copy
 from ledger.events import (
     EXPIRED,
     CreditsExpired,
+    CreditsFrozen,
+    CreditsGiven,
+    CreditsUnfrozen,
     Event,
     HoursReversed,
     HoursSubmitted,
     HoursVerified,
     Line,
+    Moved,
     SubmittedHoursVerified,
 )
 from ledger.rules.lots import Lot, Lots
@@ -24,7 +28,8 @@ Interval = tuple[int, int]
 class TimeAccount:
     """A person's counted intervals, balances and lots, folded from the account's stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, member_id: str = "") -> None:
+        self._mine = f"person:{member_id}:"  # how the names of the accounts begin
         # the intervals of verified records, in order of start: 16 bytes each, for decades
         self.starts = array("q")
         self.ends = array("q")
@@ -36,6 +41,8 @@ class TimeAccount:
         self.frozen = Credits(0)
         self.receivable = Credits(0)  # positive: what the person owes
         self.lots = Lots()  # of what is available
+        self.frozen_lots = Lots()
+        self.given: dict[str, int] = {}  # year -> what was given to relations
         self.granted: dict[str, int] = {}  # service date -> what its services came to, in credits
 
     @property
@@ -55,8 +62,14 @@ class TimeAccount:
             case HoursReversed():
                 self._free(event)
             case CreditsExpired():
-                self._post(event.member_id, event.entries)
+                self._post(event.entries)
                 self.lots.expire(event.as_of)
+            case Moved():
+                self._move(event, position)
+            case CreditsFrozen():
+                self.freeze(event.credits)
+            case CreditsUnfrozen():
+                self.unfreeze(event.credits)
             case _:
                 self.waiting.pop(getattr(event, "record_id", ""), None)
 
@@ -77,12 +90,35 @@ class TimeAccount:
                 reached = other_end
         return free + max(0, end - reached)
 
+    def spend(self, credits: int) -> None:
+        """So much of what is available is gone, the oldest first."""
+        self.available = Credits(self.available - credits)
+        self.lots.take(credits)
+
+    def receive(self, lot: Lot) -> None:
+        """So much more is available, as one lot."""
+        self.available = Credits(self.available + lot.left)
+        self.lots.add(lot)
+
+    def freeze(self, credits: int) -> None:
+        """So much of what is available is frozen, the oldest first."""
+        self.available = Credits(self.available - credits)
+        self.frozen = Credits(self.frozen + credits)
+        self.frozen_lots.put_back(self.lots.take(credits))
+
+    def unfreeze(self, credits: int) -> None:
+        """So much of what is frozen is available again, as the lots that it was."""
+        self.frozen = Credits(self.frozen - credits)
+        self.available = Credits(self.available + credits)
+        self.lots.put_back(self.frozen_lots.take(credits))
+
     def copied(self) -> "TimeAccount":
         """Another account of the same past, to see what a further fact would make of it."""
         other = copy(self)
         other.starts, other.ends = self.starts[:], self.ends[:]
         other.waiting, other.granted = dict(self.waiting), dict(self.granted)
-        other.lots = self.lots.copied()
+        other.lots, other.frozen_lots = self.lots.copied(), self.frozen_lots.copied()
+        other.given = dict(self.given)
         return other
 
     def _count(
@@ -98,7 +134,7 @@ class TimeAccount:
             return
         self._grant(event.served_on, event.credits + (event.overflowed or 0))
         before = self.available
-        self._post(event.member_id, event.entries)
+        self._post(event.entries)
         if received := self.available - before:
             self.lots.add(Lot(event.served_on, position, received, event.expires_on))
 
@@ -114,7 +150,7 @@ class TimeAccount:
             return
         self._grant(event.served_on, event.credits + (event.overflowed or 0))
         before = self.available
-        self._post(event.member_id, event.entries)
+        self._post(event.entries)
         self.lots.take_back(event.served_on, event.reverses, before - self.available)
         restored = dict(event.entries).get(EXPIRED, 0)
         if restored:
@@ -127,11 +163,21 @@ class TimeAccount:
         else:
             del self.granted[served_on]
 
-    def _post(self, member_id: str, entries: tuple[Line, ...]) -> None:
+    def _move(self, event: Moved, position: int) -> None:
+        """Spend, oldest first, or receive, as a lot of the day."""
+        available = f"{self._mine}available"
+        moved = sum(credits for account, credits in event.entries if account == available)
+        if moved < 0:
+            self.spend(-moved)
+            if isinstance(event, CreditsGiven):
+                self.given[event.on[:4]] = self.given.get(event.on[:4], 0) - moved
+        elif moved > 0:
+            self.receive(Lot(event.on, position, moved, event.expires_on))
+
+    def _post(self, entries: tuple[Line, ...]) -> None:
         """Move what the lines say of this person's accounts."""
-        mine = f"person:{member_id}:"
         for account, credits in entries:
-            match account.removeprefix(mine):
+            match account.removeprefix(self._mine):
                 case "available":
                     self.available = Credits(self.available + credits)
                 case "held":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -111,7 +112,9 @@ class Person:
     occupied: dict[str, frozenset[int]] = field(default_factory=dict)  # by record
     minutes: int = 0
     available: int = 0
+    frozen: int = 0
     receivable: int = 0
+    frozen_lots: list[Lot] = field(default_factory=list)
     lots: list[Lot] = field(default_factory=list)
     expired: dict[str, int] = field(default_factory=dict)  # by record
     granted: dict[date, int] = field(default_factory=dict)
@@ -270,6 +273,58 @@ class Model:
             raise No("wrong_state")
         record.request = None
 
+    def give(self, giver: str, to: str, credits: int) -> None:
+        if credits > self.people[giver].available:
+            raise No("not_enough_credits")
+        self.people[giver].take(credits)
+        self.receive(to, credits)
+
+    def donate(self, giver: str, credits: int) -> None:
+        if credits > self.people[giver].available:
+            raise No("not_enough_credits")
+        self.people[giver].take(credits)
+        self.pool += credits
+
+    def allocate(self, credits: int, weights: Mapping[str, int]) -> None:
+        """Exact shares, floored; what is left goes to the largest fractions, then the first."""
+        if credits > self.pool:
+            raise No("not_enough_credits")
+        exact = {m: Fraction(credits * w, sum(weights.values())) for m, w in weights.items()}
+        parts = {member: int(share) for member, share in exact.items()}
+        by_fraction = sorted(exact, key=lambda member: parts[member] - exact[member])
+        for member in by_fraction[: credits - sum(parts.values())]:
+            parts[member] += 1
+        self.pool -= credits
+        self.counted += 1
+        for member, part in parts.items():
+            if part:
+                self.receive(member, part)
+
+    def receive(self, member: str, credits: int) -> None:
+        """A lot of the day."""
+        expiry = self.value("expiry", self.today)
+        ends = _months_after(self.today, expiry["months"]) if expiry is not None else None
+        self.counted += 1
+        self.people[member].available += credits
+        lot = Lot(self.today, self.counted, f"received {self.counted}", credits, ends)
+        self.people[member].lots.append(lot)
+
+    def freeze(self, member: str, credits: int) -> None:
+        person = self.people[member]
+        if credits > person.available:
+            raise No("not_enough_credits")
+        person.available -= credits
+        person.frozen += credits
+        _shift(person.lots, person.frozen_lots, credits)
+
+    def unfreeze(self, member: str, credits: int) -> None:
+        person = self.people[member]
+        if credits > person.frozen:
+            raise No("not_enough_credits")
+        person.frozen -= credits
+        person.available += credits
+        _shift(person.frozen_lots, person.lots, credits)
+
     def expire(self, member: str, as_of: date) -> int:
         """What is gone of a member's lots; a job at or before its last date does nothing."""
         person = self.people[member]
@@ -344,7 +399,7 @@ class Model:
         own = kept - repaid
         stock_cap = self.value("stock_cap", said.on)
         if stock_cap is not None:
-            own = min(own, max(0, stock_cap - person.available))
+            own = min(own, max(0, stock_cap - person.available - person.frozen))
         cut = kept - repaid - own
         overflowed = cut if self.value("overflow_to", said.on) == "pool" else 0
 
@@ -392,6 +447,20 @@ class Model:
         person.take(available, first=record.id)
         person.receivable += credits - expired - available
         record.status, record.request = status, None
+
+
+def _shift(source: list[Lot], target: list[Lot], credits: int) -> None:
+    """So much goes over, the oldest first, and every lot stays the lot that it is."""
+    for lot in sorted(source, key=lambda lot: (lot.dated, lot.order)):
+        part = min(lot.left, credits)
+        credits -= part
+        lot.left -= part
+        same = next((other for other in target if other.order == lot.order), None)
+        if same is not None:
+            same.left += part
+        elif part:
+            target.append(replace(lot, left=part))
+    source[:] = [lot for lot in source if lot.left]
 
 
 def _months_after(day: date, months: int) -> date:

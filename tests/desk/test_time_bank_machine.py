@@ -56,6 +56,8 @@ CAPACITY = ["volunteer", "volunteer", "volunteer", "on_duty"]
 CATEGORIES = ["elderly", "medical"]
 DAYS = 5  # of services, from the Wednesday before the Monday on: two months are touched
 FIRST_TICK = -4 * TICKS_A_DAY
+EXPIRING: dict[str, Any] = {"expiry": {"months": 1}}
+OVERFLOWING: dict[str, Any] = {"stock_cap": 150, "overflow_to": "pool"}
 CHANGES: list[dict[str, Any]] = [
     {"rounding": "half_hour_floor"},
     {"rounding": "hour_floor"},
@@ -66,10 +68,10 @@ CHANGES: list[dict[str, Any]] = [
     {"daily_cap": 100},
     {"daily_cap": 250},
     {"daily_cap": None},
-    {"stock_cap": 150, "overflow_to": "pool"},
+    OVERFLOWING,
     {"stock_cap": 300, "overflow_to": "discard"},
     {"stock_cap": None},
-    {"expiry": {"months": 1}},
+    EXPIRING,
     {"expiry": None},
     {"late_recording": {"working_days": 3, "effect": "no_credit"}},
     {"late_recording": {"working_days": 3, "effect": "flag"}},
@@ -119,6 +121,16 @@ class TimeBank(RuleBasedStateMachine):
         self.turn = 0
         for command in field():
             self.ask(command)
+        self.ask(
+            commands.RecordRelation(
+                **self.stamp(ADMIN),
+                member_id=ZHANG,
+                organisation=None,
+                relation="spouse",
+                to=LI,
+                evidence_ref="结婚证-7",
+            )
+        )
         self.model = Model({ZHANG: Person(), LI: Person()}, MONDAY, 0)
         self.pass_time(0)
 
@@ -350,6 +362,38 @@ class TimeBank(RuleBasedStateMachine):
         modelled = self.model.close if close else self.model.reopen
         self.expect(kind(**self.stamp(ADMIN), month=month), lambda: modelled(month))
 
+    @rule(
+        credits=st.sampled_from([1, 20, 60, 100, 150]),
+        member=st.sampled_from([ZHANG, LI]),
+        verb=st.sampled_from(["give", "donate", "donate", "freeze", "unfreeze"]),
+    )
+    def spend(self, credits: int, member: str, verb: str) -> None:
+        to = LI if member == ZHANG else ZHANG
+        said = {"credits": credits, "reason": "孝亲"}
+        asked = {"member_id": member, **said, **self.stamp(ADMIN)}
+        moved = {**asked, "transfer_id": new_id(), "organisation": None}
+        command: Command = {
+            "give": lambda: commands.GiveCredits(**moved, to=to),
+            "donate": lambda: commands.DonateCredits(**moved, to="pool:donation"),
+            "freeze": lambda: commands.FreezeCredits(**asked),
+            "unfreeze": lambda: commands.UnfreezeCredits(**asked),
+        }[verb]()
+        names = (member, to) if verb == "give" else (member,)
+        self.expect(command, lambda: getattr(self.model, verb)(*names, credits))
+
+    @rule(credits=st.integers(1, 200), weights=st.tuples(st.integers(0, 5), st.integers(1, 5)))
+    def allocate(self, credits: int, weights: tuple[int, int]) -> None:
+        named = dict(zip((ZHANG, LI), weights, strict=True))
+        command = commands.AllocateCredits(
+            **self.stamp(ADMIN),
+            transfer_id=new_id(),
+            source="pool:donation",
+            credits=credits,
+            shares=tuple(commands.Share(f"person:{m}:available", w) for m, w in named.items()),
+            reason="慰问",
+        )
+        self.expect(command, lambda: self.model.allocate(credits, named))
+
     @rule(days=DUE_DAYS, member=st.sampled_from([ZHANG, ZHANG, LI]))
     def expire(self, days: int, member: str) -> None:
         as_of = MONDAY + timedelta(days=days)
@@ -388,11 +432,16 @@ class TimeBank(RuleBasedStateMachine):
             streams = journal.streams(connection, names)
             shared = journal.shared_balances(connection, ["pool:donation"])
         for member, person in self.model.people.items():
-            account = STATES["account"]()
+            account = STATES["account"](member)
             for entry in streams.get(f"account:{member}", ()):
                 account.apply(entry.event, entry.position)
             assert account.minutes == person.minutes
             assert (account.available, account.receivable) == (person.available, person.receivable)
+            assert account.frozen == person.frozen >= 0
+            frozen = sorted(person.frozen_lots, key=lambda lot: (lot.dated, lot.order))
+            assert [(lot.dated, lot.left) for lot in account.frozen_lots.open] == [
+                (lot.dated.isoformat(), lot.left) for lot in frozen
+            ]
             assert account.available >= 0
             assert account.receivable >= 0
             lots = sorted(person.lots, key=lambda lot: (lot.dated, lot.order))
@@ -411,10 +460,12 @@ class TimeBank(RuleBasedStateMachine):
             for desk in self.desks:
                 for key, held in desk._cache.items():
                     if key.startswith("account:") and held.version:
-                        fresh = STATES["account"]()
-                        for entry in journal.streams(connection, [key])[key][: held.version]:
-                            fresh.apply(entry.event, entry.position)
+                        fresh = STATES["account"](key.partition(":")[2])
+                        for entry in journal.streams(connection, [key])[key]:
+                            if entry.position <= desk._read_to:
+                                fresh.apply(entry.event, entry.position)
                         assert vars(fresh.lots) == vars(held.state.lots)
+                        assert vars(fresh.frozen_lots) == vars(held.state.frozen_lots)
                         assert _plain(fresh) == _plain(held.state)
 
     def viewed(self) -> None:
@@ -433,6 +484,7 @@ class TimeBank(RuleBasedStateMachine):
                     assert found["service_minutes"] == person.minutes
                     assert found["credits"]["available"] == person.available
                     assert found["credits"]["receivable"] == person.receivable
+                    assert found["credits"]["frozen"] == person.frozen
                 books = dict(journal_lines.account_balances(connection))
             views.rebuild()
             with databases.reading(views.engine) as connection:
@@ -455,7 +507,8 @@ def _at_day(day: date) -> datetime:
 
 
 def _plain(account: Any) -> dict[str, Any]:
-    return {name: value for name, value in vars(account).items() if name not in ("lots", "longest")}
+    apart = ("lots", "frozen_lots", "longest")
+    return {name: value for name, value in vars(account).items() if name not in apart}
 
 
 @contextmanager

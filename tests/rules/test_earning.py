@@ -4,6 +4,7 @@ import pytest
 
 from ledger.events import HoursVerified
 from tests.rules.asked import reverse
+from tests.rules.test_transfers import freeze
 from tests.rules.town import ZHANG, policy, town, visit
 
 AVAILABLE = f"person:{ZHANG}:available"
@@ -121,6 +122,11 @@ def test_both_caps_cut_one_after_the_other():
     given = nearly_full(daily_cap=320)  # of three days 960
     given.when(visit("08:00", "14:00")).then(HoursVerified, credits=240, capped=40 + 80)
     assert account(given).available == 1_200
+
+
+def test_what_is_frozen_counts_for_the_stock_cap():
+    given = town().given(policy("2026-01-01", stock_cap=100), visit("08:00", "09:00"), freeze(50))
+    given.when(visit("10:00", "12:00")).then(HoursVerified, credits=40, capped=80)
 
 
 # --- the receivable ------------------------------------------------------------------------------

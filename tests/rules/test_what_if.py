@@ -7,6 +7,7 @@ import pytest
 from ledger.events import Entry, HoursSubmitted, HoursVerified
 from ledger.what_if import Compared, WhatIf
 from tests.rules.asked import correct, expire, finish, reverse, verify
+from tests.rules.test_transfers import freeze, gift, related, unfreeze
 from tests.rules.town import LI, ZHANG, Town, policy, shanghai, town, visit
 
 MARCH = (date(2026, 3, 1), date(2026, 3, 31))
@@ -119,3 +120,17 @@ def test_lots_that_would_have_expired_leave_room_below_the_stock_cap():
     given.given(expire("2026-03-03"), finish("2026-03-03"), visit("08:00", "12:00"))
     members = replayed(given, {"expiry": None}, (date(2026, 2, 1), date(2026, 3, 31)))
     assert members == {ZHANG: Compared(240 + 60 + 240, 240 + 60)}
+
+
+def test_what_was_spent_in_this_life_is_spent_in_the_other_as_far_as_it_goes():
+    given = town().given(
+        policy("2026-01-01", stock_cap=300),
+        related(),
+        visit("08:00", "12:00", on="2026-03-06"),
+        gift(200),
+        freeze(30),
+        unfreeze(10),
+        visit("08:00", "14:00", on="2026-03-07"),
+    )
+    assert replayed(given, {"stock_cap": 300}) == {ZHANG: Compared(240 + 260, 240 + 260)}
+    assert replayed(given, {"daily_cap": 100}) == {ZHANG: Compared(500, 200)}

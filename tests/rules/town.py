@@ -41,7 +41,9 @@ class Town:
         if prefix == "receipt":
             record_id = self.receipts.get(rest)
             return Record() if record_id is None else self.state(f"record:{record_id}")
-        return self.states.setdefault(key, STATES[prefix]())
+        if key not in self.states:
+            self.states[key] = STATES[prefix](rest)
+        return self.states[key]
 
     def ask(self, command: Command) -> list[Event]:
         command.at = self.at
@@ -61,8 +63,8 @@ class Town:
         self.position += 1
         self.facts.append(fact)
         self.state(fact.stream).apply(fact, self.position)
-        for account in moved(fact):
-            self.state(f"balance:{account}").apply(fact, self.position)
+        for key in (*fact.also_in, *(f"balance:{account}" for account in moved(fact))):
+            self.state(key).apply(fact, self.position)
         if isinstance(fact, RecordEvent):
             self.state(f"record:{fact.record_id}").apply(fact, self.position)
         if isinstance(fact, PostedContent):

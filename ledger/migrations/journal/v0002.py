@@ -1,4 +1,4 @@
-"""The balances of shared accounts; no entry of the first revision has moved any of them."""
+"""Balances of shared accounts, and what streams hear of others: nothing of it before this."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,10 +10,16 @@ _text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make their table."""
+    """Make their tables."""
     op.create_table(
         "shared_balances",
         sa.Column("account", _text, primary_key=True),
         sa.Column("credits", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "heard",
+        sa.Column("stream", _text, primary_key=True),
+        sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
         sqlite_with_rowid=False,
     )

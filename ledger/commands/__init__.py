@@ -1,0 +1,111 @@
+"""Everything one may ask of the ledger, and the states that its rule relies on.
+
+A command comes from the door complete: who asks, with which ids. The desk sets `at`, the instant
+that the whole batch is recorded at, just before the rule runs. `relies_on` names the rule's states
+by keys: a stream (`account:<member>`), a record (`record:<id>`), what stands under a receipt
+(`receipt:<organisation>/<receipt>`), the balance of an account that is no person's
+(`balance:<account>`), or an actor's name (`actor:<key id>`).
+"""
+
+from ledger.commands.ask import (
+    EXPIRY,
+    Command,
+    Keys,
+    Stamp,
+)
+from ledger.commands.credits import (
+    AllocateCredits,
+    ApproveGrant,
+    Deal,
+    DonateCredits,
+    ExpireCredits,
+    FreezeCredits,
+    GiveCredits,
+    InheritCredits,
+    Move,
+    ProposeGrant,
+    Share,
+    UnfreezeCredits,
+)
+from ledger.commands.field import (
+    AddOrganisation,
+    AddUnit,
+    ClosePeriod,
+    OverrideGrade,
+    ReopenPeriod,
+    ResumeOrganisation,
+    SuspendOrganisation,
+)
+from ledger.commands.members import (
+    ChangeMember,
+    CloseAccount,
+    JoinMember,
+    RecordRelation,
+    RegisterMember,
+)
+from ledger.commands.policies import (
+    FinishJob,
+    PublishPolicy,
+)
+from ledger.commands.service_records import (
+    Corrected,
+    CorrectHours,
+    DeclineCorrection,
+    PostHours,
+    RecordCommand,
+    RejectHours,
+    RequestCorrection,
+    ReverseHours,
+    VerifyHours,
+)
+
+__all__ = [
+    "COMMANDS",
+    "EXPIRY",
+    "AddOrganisation",
+    "AddUnit",
+    "AllocateCredits",
+    "ApproveGrant",
+    "ChangeMember",
+    "CloseAccount",
+    "ClosePeriod",
+    "Command",
+    "CorrectHours",
+    "Corrected",
+    "Deal",
+    "DeclineCorrection",
+    "DonateCredits",
+    "ExpireCredits",
+    "FinishJob",
+    "FreezeCredits",
+    "GiveCredits",
+    "InheritCredits",
+    "JoinMember",
+    "Keys",
+    "Move",
+    "OverrideGrade",
+    "PostHours",
+    "ProposeGrant",
+    "PublishPolicy",
+    "RecordCommand",
+    "RecordRelation",
+    "RegisterMember",
+    "RejectHours",
+    "ReopenPeriod",
+    "RequestCorrection",
+    "ResumeOrganisation",
+    "ReverseHours",
+    "Share",
+    "Stamp",
+    "SuspendOrganisation",
+    "UnfreezeCredits",
+    "VerifyHours",
+]
+
+
+def _askable(cls: type[Command]) -> list[type[Command]]:
+    below = [found for child in cls.__subclasses__() for found in _askable(child)]
+    return [*([] if cls in (Command, RecordCommand, Move, Deal) else [cls]), *below]
+
+
+COMMANDS: tuple[type[Command], ...] = tuple(_askable(Command))

@@ -1,0 +1,75 @@
+"""What may be asked about members and their accounts as a whole."""
+
+from ledger.commands.ask import Command, Keys
+from ledger.events import (
+    MemberRole,
+)
+
+
+class RegisterMember(Command, kw_only=True):
+    """Open the account of a person whom the vault knows under this id."""
+
+    member_id: str
+    organisation: str
+    roles: tuple[MemberRole, ...]
+    unit: str
+
+    def relies_on(self) -> Keys:
+        return {
+            "member": f"member:{self.member_id}",
+            "home": f"organisation:{self.organisation}",
+            "seat": f"unit:{self.unit}",
+        }
+
+
+class JoinMember(Command, kw_only=True):
+    """Make a member known to a further organisation, on the person's consent."""
+
+    member_id: str
+    organisation: str
+    consent_ref: str | None = None  # needed unless the organisation has joined already
+
+    def relies_on(self) -> Keys:
+        return {
+            "member": f"member:{self.member_id}",
+            "joining": f"organisation:{self.organisation}",
+        }
+
+
+class ChangeMember(Command, kw_only=True):
+    """Change roles or unit; `person` tells that the vault's fields change with it."""
+
+    member_id: str
+    organisation: str | None  # None: asked by an administrator
+    roles: tuple[MemberRole, ...] | None = None
+    unit: str | None = None
+    person: bool = False
+
+    def relies_on(self) -> Keys:
+        keys = {"member": f"member:{self.member_id}"}
+        if self.unit is not None:
+            keys["seat"] = f"unit:{self.unit}"
+        return keys
+
+
+class RecordRelation(Command, kw_only=True):
+    """Say what another member is to a member."""
+
+    member_id: str
+    organisation: str | None  # None: asked by an administrator
+    relation: str
+    to: str
+    evidence_ref: str
+
+    def relies_on(self) -> Keys:
+        return {"member": f"member:{self.member_id}", "other": f"member:{self.to}"}
+
+
+class CloseAccount(Command, kw_only=True):
+    """End an account on which nothing is left."""
+
+    member_id: str
+    reason: str
+
+    def relies_on(self) -> Keys:
+        return {"member": f"member:{self.member_id}", "account": f"account:{self.member_id}"}

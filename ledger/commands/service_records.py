@@ -1,0 +1,180 @@
+"""What may be asked about service records, from the post to the correction."""
+
+from datetime import datetime
+from typing import Any, TypedDict
+
+from ledger.commands.ask import Command, Keys
+from ledger.events import (
+    DONATION_POOL,
+    Capacity,
+    Evidence,
+)
+
+
+class PostHours(Command, kw_only=True):
+    """Record one service of one person under the organisation's own receipt."""
+
+    record_id: str
+    organisation: str
+    receipt: str
+    member_id: str
+    activity: str
+    category: str
+    place: str
+    responsible: str
+    started_at: datetime
+    ended_at: datetime
+    break_minutes: int = 0
+    capacity: Capacity = "volunteer"
+    evidence: Evidence = "attested"
+    professional: bool = False
+    supervisor_id: str | None = None
+    certification_id: str | None = None
+    order_id: str | None = None
+    project_id: str | None = None
+    programme_id: str | None = None
+    redemption_id: str | None = None
+    member_pointer: str = "/member_id"  # the field that named the member
+
+    def relies_on(self) -> Keys:
+        keys = {
+            "before": f"receipt:{self.organisation}/{self.receipt}",
+            "organisation": f"organisation:{self.organisation}",
+            "member": f"member:{self.member_id}",
+            "account": f"account:{self.member_id}",
+            "place": f"unit:{self.place}",
+            "policies": "policies",
+            "periods": "periods",
+            "grade": f"grade:organisation:{self.organisation}",
+        }
+        if self.supervisor_id is not None:
+            keys["supervisor"] = f"member:{self.supervisor_id}"
+        return keys
+
+
+class RecordCommand(Command, kw_only=True):
+    """Something asked about one service record."""
+
+    record_id: str
+    organisation: str | None  # None: asked by an administrator
+
+    def relies_on(self) -> Keys:
+        return {"record": f"record:{self.record_id}"}
+
+
+class VerifyHours(RecordCommand, kw_only=True):
+    """Let a record that waits count."""
+
+    reason: str | None = None
+
+    def relies_on(self) -> Keys:
+        return {**super().relies_on(), "policies": "policies", "periods": "periods"}
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        content = states["record"].content
+        if content is None or "poster" in states:
+            return {}
+        return {
+            "account": f"account:{content.member_id}",
+            "grade": f"grade:organisation:{content.organisation}",
+            "poster": f"actor:{content.actor}",
+        }
+
+
+class RejectHours(RecordCommand, kw_only=True):
+    """Say that a record that waits never counts."""
+
+    reason: str
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        content = states["record"].content
+        if content is None or "poster" in states:
+            return {}
+        return {"poster": f"actor:{content.actor}"}
+
+
+class ReverseHours(RecordCommand, kw_only=True):
+    """Let a verified record count no more."""
+
+    reason: str
+    for_cause: bool = False
+
+    def relies_on(self) -> Keys:
+        return {**super().relies_on(), "periods": "periods"}
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        content = states["record"].content
+        if content is None or "account" in states:
+            return {}
+        return {"account": f"account:{content.member_id}", "pool": f"balance:{DONATION_POOL}"}
+
+
+class Corrected(TypedDict, total=False):
+    """What of a record's content is other in its replacement; an instant is UTC."""
+
+    member_id: str
+    activity: str
+    category: str
+    place: str
+    responsible: str
+    started_at: datetime
+    ended_at: datetime
+    break_minutes: int
+    capacity: Capacity
+    evidence: Evidence
+    professional: bool
+    supervisor_id: str | None
+    certification_id: str | None
+    order_id: str | None
+    project_id: str | None
+    programme_id: str | None
+    redemption_id: str | None
+
+
+class CorrectHours(ReverseHours, kw_only=True):
+    """Put another record in the place of a verified one: a reversal and its replacement."""
+
+    replacement_id: str
+    corrected: Corrected
+    member_pointer: str = "/member_id"  # the field that named the member
+
+    def relies_on(self) -> Keys:
+        keys = {
+            **super().relies_on(),
+            "replacement": f"record:{self.replacement_id}",
+            "policies": "policies",
+        }
+        if (place := self.corrected.get("place")) is not None:
+            keys["place"] = f"unit:{place}"
+        if (supervisor_id := self.corrected.get("supervisor_id")) is not None:
+            keys["supervisor"] = f"member:{supervisor_id}"
+        return keys
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        content = states["record"].content
+        keys = super().then_relies_on(states)
+        if not keys:
+            return {}
+        member_id = self.corrected.get("member_id", content.member_id)
+        return keys | {
+            "organisation": f"organisation:{content.organisation}",
+            "member": f"member:{member_id}",
+            "credited": f"account:{member_id}",
+            "grade": f"grade:organisation:{content.organisation}",
+            "poster": f"actor:{content.actor}",
+        }
+
+
+class RequestCorrection(RecordCommand, kw_only=True):
+    """Say that one's own record is wrong."""
+
+    request_id: str
+    member_id: str | None  # who asks; None: asked by an administrator
+    reason: str
+
+
+class DeclineCorrection(RecordCommand, kw_only=True):
+    """Leave a record as it is, though its correction was asked for."""
+
+    request_id: str
+    reason: str

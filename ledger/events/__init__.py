@@ -1,0 +1,164 @@
+"""Every fact that can enter the journal, and its one spelling in bytes.
+
+An event says what was decided, with its results. What was ever written reads for ever and means the
+same: no field is renamed, removed or given another meaning; a new one is optional, and where it is
+absent holds what held before there was one. Ids only: no name, address or document enters an event.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+import orjson
+
+from ledger.events.credits import (
+    CreditsAllocated,
+    CreditsDonated,
+    CreditsExpired,
+    CreditsFrozen,
+    CreditsGiven,
+    CreditsInherited,
+    CreditsUnfrozen,
+    GrantApproved,
+    GrantProposed,
+    Moved,
+    Transfer,
+)
+from ledger.events.facts import (
+    DONATION_POOL,
+    EXPIRED,
+    SERVICE_ISSUE,
+    WRITTEN_OFF,
+    Capacity,
+    Event,
+    Evidence,
+    GradeName,
+    Line,
+    MemberRole,
+    OrganisationKind,
+    UnitLevel,
+)
+from ledger.events.field import (
+    GradeOverridden,
+    OrganisationAdded,
+    OrganisationResumed,
+    OrganisationSuspended,
+    PeriodClosed,
+    PeriodEvent,
+    PeriodReopened,
+    UnitAdded,
+)
+from ledger.events.members import (
+    AccountClosed,
+    MemberChanged,
+    MemberJoined,
+    MemberRegistered,
+    RelationRecorded,
+)
+from ledger.events.policies import (
+    JobRan,
+    PolicyPublished,
+)
+from ledger.events.service_records import (
+    CorrectionDeclined,
+    CorrectionRequested,
+    HoursRejected,
+    HoursReversed,
+    HoursSubmitted,
+    HoursVerified,
+    PostedContent,
+    RecordEvent,
+    SubmittedHoursVerified,
+)
+
+__all__ = [
+    "DONATION_POOL",
+    "EVENT_TYPES",
+    "EXPIRED",
+    "SERVICE_ISSUE",
+    "WRITTEN_OFF",
+    "AccountClosed",
+    "Capacity",
+    "CorrectionDeclined",
+    "CorrectionRequested",
+    "CreditsAllocated",
+    "CreditsDonated",
+    "CreditsExpired",
+    "CreditsFrozen",
+    "CreditsGiven",
+    "CreditsInherited",
+    "CreditsUnfrozen",
+    "Entry",
+    "Event",
+    "Evidence",
+    "GradeName",
+    "GradeOverridden",
+    "GrantApproved",
+    "GrantProposed",
+    "HoursRejected",
+    "HoursReversed",
+    "HoursSubmitted",
+    "HoursVerified",
+    "JobRan",
+    "Line",
+    "MemberChanged",
+    "MemberJoined",
+    "MemberRegistered",
+    "MemberRole",
+    "Moved",
+    "OrganisationAdded",
+    "OrganisationKind",
+    "OrganisationResumed",
+    "OrganisationSuspended",
+    "PeriodClosed",
+    "PeriodEvent",
+    "PeriodReopened",
+    "PolicyPublished",
+    "PostedContent",
+    "RecordEvent",
+    "RelationRecorded",
+    "SubmittedHoursVerified",
+    "Transfer",
+    "UnitAdded",
+    "UnitLevel",
+    "decode",
+    "encode",
+]
+
+
+def _concrete(cls: type[Event]) -> list[type[Event]]:
+    below = [found for child in cls.__subclasses__() for found in _concrete(child)]
+    return below or [cls]
+
+
+EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in _concrete(Event)}
+_DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()}
+
+
+def encode(event: Event) -> bytes:
+    """The event's one spelling: sorted keys, UTF-8, no white space, what is unset left out."""
+    return orjson.dumps(msgspec.to_builtins(event), option=orjson.OPT_SORT_KEYS)
+
+
+def decode(type_name: str, data: bytes) -> Event:
+    """The event that `encode` wrote under its class's name; KeyError where the type is not ours."""
+    return _DECODERS[type_name].decode(data)
+
+
+class Entry(NamedTuple):
+    """A fact with its place: dense position in the journal, stream, and version in the stream."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    event: Event
+
+    @property
+    def originator_id(self) -> str:
+        """The stream, as the eventsourcing library calls it."""
+        return self.stream
+
+    @property
+    def originator_version(self) -> int:
+        """The version, as the eventsourcing library calls it."""
+        return self.version

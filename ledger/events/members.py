@@ -1,0 +1,52 @@
+"""Facts about members: who is one, where, and what another is to them."""
+
+from ledger.events.facts import Event, MemberRole
+
+
+class MemberRegistered(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A person has an account; who it is stands in the vault alone."""
+
+    stream_prefix, stream_key = "member", "member_id"
+    member_id: str
+    organisation: str  # the home organisation
+    roles: tuple[MemberRole, ...]
+    unit: str
+
+
+class MemberJoined(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Another organisation knows the same person, who consented to being one member."""
+
+    stream_prefix, stream_key = "member", "member_id"
+    member_id: str
+    organisation: str
+    consent_ref: str
+
+
+class MemberChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The member's roles or unit are other now; `person` says that the vault was changed too."""
+
+    stream_prefix, stream_key = "member", "member_id"
+    member_id: str
+    organisation: str
+    roles: tuple[MemberRole, ...] | None = None
+    unit: str | None = None
+    person: bool | None = None
+
+
+class AccountClosed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing is posted or moved to the member's name any more."""
+
+    stream_prefix, stream_key = "member", "member_id"
+    member_id: str
+    reason: str
+
+
+class RelationRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Another member is this to the member, by evidence that the organisation keeps."""
+
+    stream_prefix, stream_key = "member", "member_id"
+    member_id: str
+    organisation: str
+    relation: str  # what `to` is to the member: spouse, parent ...
+    to: str
+    evidence_ref: str

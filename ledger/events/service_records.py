@@ -1,0 +1,129 @@
+"""Facts about service records, from the post to the correction."""
+
+from ledger.events.facts import Capacity, Event, Evidence, Line
+
+
+class RecordEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A fact about one service record, in the account of the person who served."""
+
+    stream_prefix, stream_key = "account", "member_id"
+    record_id: str
+    member_id: str
+    organisation: str
+
+
+class PostedContent(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """What an organisation said of one service: one person, one interval, one activity."""
+
+    receipt: str
+    activity: str
+    category: str
+    place: str  # a unit's code
+    responsible: str  # a staff code
+    started_at: str  # RFC 3339, UTC
+    ended_at: str
+    served_on: str  # date of started_at in the zone
+    capacity: Capacity
+    evidence: Evidence
+    late: bool
+    policy_version: int
+    break_minutes: int | None = None
+    professional: bool | None = None
+    supervisor_id: str | None = None
+    certification_id: str | None = None
+    order_id: str | None = None
+    project_id: str | None = None
+    programme_id: str | None = None
+    redemption_id: str | None = None
+    no_credit: bool | None = None  # late, when the policy grants nothing for that
+    replaces: str | None = None  # the record that this one corrects
+    after_close: bool | None = None  # it corrects one of a month that is closed
+
+
+class HoursSubmitted(PostedContent, frozen=True, kw_only=True, omit_defaults=True):
+    """A service record waits for another actor's word; it counts for nothing yet."""
+
+    own_hours: bool | None = None  # posted by the very person who served
+    admin_needed: bool | None = (
+        None  # of an organisation at G4: only an administrator's word counts
+    )
+
+
+class HoursVerified(PostedContent, frozen=True, kw_only=True, omit_defaults=True):
+    """A service record that counts from the moment it was posted, with what it came to."""
+
+    minutes: int  # service minutes; 0 where the capacity is on_duty
+    overlap_minutes: int
+    credits: int  # granted after the caps; what repaid a receivable is in it
+    rate_bps: int
+    entries: tuple[Line, ...]
+    duty_minutes: int | None = None  # minutes counted on duty, which are no service minutes
+    capped: int | None = None  # what a cap cut off, and nobody got
+    overflowed: int | None = None  # what the stock cap sent to the donation pool
+    paid_from_hold: int | None = None
+    points: int | None = None
+    expires_on: str | None = None  # of the lot that it earned
+
+
+class SubmittedHoursVerified(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A record that waited counts now, with what it came to; its content stands as submitted."""
+
+    served_on: str
+    minutes: int
+    overlap_minutes: int
+    credits: int
+    rate_bps: int
+    entries: tuple[Line, ...]
+    policy_version: int
+    duty_minutes: int | None = None
+    capped: int | None = None
+    overflowed: int | None = None
+    paid_from_hold: int | None = None
+    points: int | None = None
+    reason: str | None = None
+    expires_on: str | None = None
+    evidence: Evidence | None = None  # what it counts as, where that is not what was posted
+
+
+class HoursRejected(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A record that waited never counts; its receipt stays bound."""
+
+    served_on: str
+    reason: str
+
+
+class HoursReversed(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A verified record counts no more: its minutes are off, its credits taken back.
+
+    The lines tell whom from: the donation pool what had overflowed (what the pool lacks is written
+    off), the expired part, what is available, and a receivable for what is left.
+    """
+
+    started_at: str  # the time that is free again
+    ended_at: str
+    served_on: str
+    reason: str
+    reverses: int  # the position of the fact that had let it count
+    minutes: int  # how much this and the following change: none is above zero
+    credits: int
+    entries: tuple[Line, ...]
+    overflowed: int | None = None
+    points: int | None = None
+    for_cause: bool | None = None
+    after_close: bool | None = None  # of a month that is closed, by an administrator
+    replaced_by: str | None = None  # the record that corrects it, in the next fact
+    request_id: str | None = None  # the member's request for it
+
+
+class CorrectionRequested(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A member says that a record of theirs is wrong; it stands until somebody decides."""
+
+    request_id: str
+    reason: str
+
+
+class CorrectionDeclined(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """The record stays as it is, for this reason."""
+
+    request_id: str
+    reason: str

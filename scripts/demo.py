@@ -154,7 +154,10 @@ def seed_demo(folder: Path, given: "Settings", size: str, seed: int) -> dict[str
         "members": counts["members"],
         "records": {
             "posted": counts["posted"],
-            "verified": counts["HoursVerified"] + counts["SubmittedHoursVerified"],
+            "verified": counts["HoursVerified"]
+            + counts["SubmittedHoursVerified"]
+            - counts["HoursReversed"],
+            "reversed": counts["HoursReversed"],
             "rejected": counts["HoursRejected"],
             "waiting": counts["HoursSubmitted"]
             - counts["SubmittedHoursVerified"]

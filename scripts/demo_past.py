@@ -21,14 +21,18 @@ from ledger.commands import (
     AddOrganisation,
     AddUnit,
     Command,
+    Corrected,
+    CorrectHours,
+    DonateCredits,
     PostHours,
     PublishPolicy,
     RejectHours,
+    ReverseHours,
     Stamp,
     VerifyHours,
 )
 from ledger.desk import Answer, Done, Job, Outcome
-from ledger.events import Evidence, MemberRole
+from ledger.events import DONATION_POOL, Evidence, HoursVerified, MemberRole
 from ledger.keys import Key, NewKey, create_key
 from ledger.opening import Ledger, open_ledger
 from ledger.settings import Settings
@@ -60,7 +64,12 @@ MOMENTS = (time(12, 30), time(18, 30), time(21, 50))  # when organisations sit d
 COMMANDS_AT_ONCE = 2_000
 NIGHT_RATE_BPS = 12_500
 NIGHT_RATE_NEXT_BPS = 13_000
-MAY_BE_REFUSED = ("overlapping_service",)  # somebody else posted all of it; anything else is a bug
+MAY_BE_REFUSED = (  # anything else is a bug
+    "overlapping_service",  # somebody else posted all of it
+    "not_enough_credits",  # donated already
+)
+DAILY_CAP = 360
+DONATED = 30
 WEEKEND_WEIGHT = 1.6  # of a weekday
 STAFF = 9
 
@@ -136,6 +145,7 @@ class _Past:
         self._due: list[tuple[datetime, int, Command]] = []  # a heap
         self._order = count()
         self._receipts: Counter[str] = Counter()
+        self._posted: dict[str, tuple[Somebody, Staff]] = {}  # by record, until it is heard of
 
     # -- the field ---------------------------------------------------------------------------
 
@@ -170,6 +180,7 @@ class _Past:
             (first.replace(month=1, day=1), {"calendar": free}, "法定节假日"),
             (first + timedelta(days=self._size.days // 2), _night_rate(NIGHT_RATE_BPS), "夜间服务"),
             (next_month, _night_rate(NIGHT_RATE_NEXT_BPS), "夜间服务，下月起"),
+            (first, {"daily_cap": DAILY_CAP}, "每日至多六枚时间币"),
         ):
             yield PublishPolicy(**_cli(), effective_on=effective_on, changes=changes, note=note)
 
@@ -301,6 +312,7 @@ class _Past:
             supervisor_id=supervisor if rng.random() < 0.2 else None,
         )
         self._plan(at, command)
+        self._posted[command.record_id] = (somebody, staff)
         if evidence in ("backfilled", "self_reported"):
             self._judge(command, staff, at)
 
@@ -314,6 +326,47 @@ class _Past:
         elif chance < 0.88:
             reason = "与签到表不符"
             self._plan(later, RejectHours(**by, record_id=record, organisation=code, reason=reason))
+
+    def _follow(self, posted: PostHours) -> None:
+        """Of what counted at once a little is corrected or reversed, and some give of it."""
+        rng, (somebody, staff) = self._rng, self._posted[posted.record_id]
+        by, code = _by(staff.verifier.key), staff.organisation.code
+        later = _moment_after(self._clock.at + timedelta(days=rng.randint(1, 6)))
+        span = posted.ended_at - posted.started_at
+        match rng.random():
+            case chance if chance < 0.02 and span > timedelta(minutes=45):
+                corrected: Corrected = {"ended_at": posted.ended_at - timedelta(minutes=15)}
+                self._plan(
+                    later,
+                    CorrectHours(
+                        **by,
+                        record_id=posted.record_id,
+                        organisation=code,
+                        reason="结束时间录错",
+                        replacement_id=new_id(),
+                        corrected=corrected,
+                    ),
+                )
+            case chance if chance < 0.03:
+                self._plan(
+                    later,
+                    ReverseHours(
+                        **by, record_id=posted.record_id, organisation=code, reason="重复录入"
+                    ),
+                )
+            case chance if chance < 0.1 and staff is somebody.home:
+                self._plan(
+                    later,
+                    DonateCredits(
+                        **by,
+                        transfer_id=new_id(),
+                        member_id=somebody.id,
+                        organisation=code,
+                        to=DONATION_POOL,
+                        credits=DONATED,
+                        reason="捐给有需要的老人",
+                    ),
+                )
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -334,8 +387,12 @@ class _Past:
                     raise result
                 counts["refused"] += 1
                 continue
-            counts["posted"] += isinstance(result.command, PostHours)
             counts.update(entry.type for entry in result.entries)
+            if isinstance(result.command, PostHours):
+                counts["posted"] += 1
+                if any(isinstance(entry.event, HoursVerified) for entry in result.entries):
+                    self._follow(result.command)
+                self._posted.pop(result.command.record_id)
         return Answer(200, b"")
 
 

@@ -240,7 +240,7 @@ class PassbookLine(BaseModel):
             "far. Null for an organisation that is not the member's home."
         ),
     ]
-    ref: str | None
+    ref: Annotated[str | None, Field(description="The receipt, or the id of the transfer.")]
     record_id: Uuid | None
 
 

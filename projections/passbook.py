@@ -13,7 +13,7 @@ from ledger.units import instant
 from projections import grades, schema, trail
 from projections.listing import Item, Listed, listed
 from projections.page import POCKETS, RECEIVABLE, Page, pocket, published
-from projections.schema import balances, passbook, service_records
+from projections.schema import balances, passbook, service_records, transfers
 
 KINDS = {
     "HoursVerified": "earn",
@@ -189,9 +189,17 @@ def lines_query(until: int | None = None, served_until: date | None = None) -> S
     """Lines with what the trail says of their facts."""
     fact = schema.trail.c
     query = (
-        select(passbook, fact.recorded_at, fact.organisation, fact.record_id, _RECORD.receipt)
+        select(
+            passbook,
+            fact.recorded_at,
+            fact.organisation,
+            fact.record_id,
+            _RECORD.receipt,
+            transfers.c.transfer_id,
+        )
         .join(schema.trail, fact.position == passbook.c.position)
         .outerjoin(service_records, _RECORD.record_id == fact.record_id)
+        .outerjoin(transfers, transfers.c.changed_position == passbook.c.position)
     )
     if until is not None:
         query = query.where(passbook.c.position <= until)
@@ -252,7 +260,7 @@ def told(row: Any) -> Item:
         "minutes": row.minutes,
         "points": row.points,
         "balance_after": row.available_after,
-        "ref": row.receipt,
+        "ref": row.receipt or row.transfer_id,
         "organisation": row.organisation,
         "record_id": row.record_id,
         "changes": {

@@ -326,6 +326,7 @@ transfers = Table(
     _whole("changed_position"),
     UniqueConstraint("transfer_id"),
     Index("transfers_by_member", "member", "position"),
+    Index("transfers_by_last_fact", "changed_position"),
 )
 
 # --- the trail -----------------------------------------------------------------------------------

@@ -50,7 +50,9 @@ async def test_a_member_gives_of_her_own_to_her_mother(each_house: House) -> Non
     }
     assert (await available(house, daughter), await available(house, mother)) == (70, 50)
     lines = await house.admin.get(f"/v1/members/{mother}/passbook")
-    assert [(one["kind"], one["credits"]) for one in lines.json["data"]] == [("gift", 50)]
+    assert [(one["kind"], one["credits"], one["ref"]) for one in lines.json["data"]] == [
+        ("gift", 50, said.json["id"])
+    ]
     found = await house.member.get(f"{TRANSFERS}/{said.json['id']}")
     assert (found.json["kind"], found.json["credits"]) == ("gift", 50)
     assert [one["id"] for one in (await house.member.get(TRANSFERS)).json["data"]] == [

@@ -20,6 +20,7 @@ from ledger.desk import Answer, Busy, Done, Job, Mode, Outcome
 from ledger.units import new_id
 from projections import lots
 from projections.page import published
+from projections.views import OtherShape
 from scripts.door import now
 
 if TYPE_CHECKING:
@@ -125,7 +126,11 @@ def _keep(ledger: "Ledger", views: "Views", pause: float, ending: threading.Even
                 today = published(connection).recording(now()).today
             for job in JOBS:
                 run_job(ledger, views, job, as_of_day(views, today), only_if_due=True)
-        except (Busy, DBAPIError) as away:  # tried again in its time, and nothing is half done
+        except (
+            Busy,
+            DBAPIError,
+            OtherShape,
+        ) as away:  # tried again in its time, and nothing is half done
             log.warning("jobs not run: %s", type(away).__name__)
         ending.wait(pause)
 

@@ -396,7 +396,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "approved": ("已批准", "approved"),
     "open": ("未关账", "open"),
     "closed": ("已关账", "closed"),
-    "decided": ("已处理", "decided"),
+    "granted": ("已同意", "granted"),
     "declined": ("已谢绝", "declined"),
     "suspended": ("已暂停", "suspended"),
     "active": ("正常", "active"),

@@ -188,20 +188,25 @@ class _Walk:
         self, connection: Connection, derived: Sequence[journal.IndexRows]
     ) -> Wrong | None:
         """The first entry whose rows in the indexes are not what they must be."""
-        receipts: dict[tuple[str, str], tuple[str, int]] = {}
+        receipts: dict[tuple[str, str], list[tuple[str, int]]] = {}
         places: set[tuple[bytes, int]] = set()
         for rows in derived:
             places.update(rows.record_entries)
             for organisation, receipt, record in (*rows.receipts, *rows.replaced):
                 position = rows.record_entries[0][1]
-                receipts[organisation, receipt] = (str(UUID(bytes=record)), position)
+                under = (organisation, receipt)
+                receipts.setdefault(under, []).append((str(UUID(bytes=record)), position))
             self._receipts += len(rows.receipts)
         self._record_entries += len(places)
         wrong: Wrong | None = None
         standing = journal.records_under(connection, receipts)
-        for under, (record_id, position) in receipts.items():
-            if not _stands_for(connection, standing.get(under), record_id, under):
-                wrong = _first(wrong, Wrong(position, "receipt"))
+        for under, posted in receipts.items():
+            if all(record_id == standing.get(under) for record_id, _ in posted):
+                continue
+            led_to = _led_to(connection, standing.get(under), under)
+            for record_id, position in posted:
+                if record_id not in led_to:
+                    wrong = _first(wrong, Wrong(position, "receipt"))
         for _, position in places - set(_held(connection, places)):
             wrong = _first(wrong, Wrong(position, "record_entry"))
         hearing = {place for rows in derived for place in rows.heard}
@@ -264,12 +269,10 @@ def _heard(connection: Connection, places: Set[tuple[str, int]]) -> Iterator[tup
         yield from map(tuple, connection.execute(query))
 
 
-def _stands_for(
-    connection: Connection, standing: str | None, record_id: str, under: tuple[str, str]
-) -> bool:
-    """Is the record that stands under a receipt this one, or has it come in its place since?"""
+def _led_to(connection: Connection, standing: str | None, under: tuple[str, str]) -> set[str]:
+    """The record that stands under a receipt, and those in whose place it has come since."""
     seen: set[str] = set()
-    while standing is not None and standing != record_id and standing not in seen:
+    while standing is not None and standing not in seen:
         seen.add(standing)
         facts = (entry.event for entry in journal.record(connection, standing))
         standing = next(
@@ -280,7 +283,7 @@ def _stands_for(
             ),
             None,
         )
-    return standing == record_id
+    return seen
 
 
 def _surplus_position(connection: Connection, table: Table) -> int:

@@ -83,7 +83,10 @@ def correct_hours(
     """
     before = in_state("verified", record, command, "corrected")
     changes = _changes(command)
-    content = {name: getattr(before, name) for name in _KEPT} | changes
+    content = {name: getattr(before, name) for name in _KEPT}
+    if record.figures is not None and record.figures.evidence is not None:
+        content["evidence"] = record.figures.evidence  # what it counted as
+    content |= changes
     if before.organisation not in member.organisations:
         raise Refused("not_found", pointer=command.member_pointer, what=content["member_id"])
     if place is not None and place.added is None:
@@ -167,10 +170,13 @@ def decline_correction(command: DeclineCorrection, record: Record) -> list[Event
     content = record.content
     if content is None or command.organisation not in (None, content.organisation):
         raise Refused("not_found", what=command.request_id)
+    status = record.requests.get(command.request_id)
+    if status is None:
+        raise Refused("not_found", what=command.request_id)
     if command.actor_member == content.member_id:
         raise Refused("own_hours")
-    if record.request_id != command.request_id:
-        raise Refused("wrong_state", before="decided", after="declined")
+    if status != "open":
+        raise Refused("wrong_state", before=status, after="declined")
     return [
         CorrectionDeclined(
             record_id=content.record_id,

@@ -77,6 +77,7 @@ class Record:
         self.reversal: HoursReversed | None = None
         self.status = ""
         self.request_id: str | None = None  # of the correction that the member asks for
+        self.requests: dict[str, str] = {}  # each such request -> open, granted or declined
         self.position = 0
 
     def is_meant(self, event: Event) -> bool:
@@ -103,10 +104,14 @@ class Record:
             case HoursReversed():
                 self.reversal, self.request_id = event, None
                 self.status = "corrected" if event.replaced_by else "reversed"
+                if event.request_id is not None:
+                    self.requests[event.request_id] = "granted"
             case CorrectionRequested():
                 self.request_id = event.request_id
+                self.requests[event.request_id] = "open"
             case CorrectionDeclined():
                 self.request_id = None
+                self.requests[event.request_id] = "declined"
 
 
 def post_hours(

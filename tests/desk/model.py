@@ -90,6 +90,7 @@ class Record:
     late: bool
     no_credit: bool
     admin_needed: bool = False
+    counts_as: str | None = None  # evidence, where a verifier's word made it another
     request: str | None = None  # of the open request for its correction
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -207,6 +208,8 @@ class Model:
         if record.said.on.isoformat()[:7] in self.closed:
             raise No("period_closed")
         self.count(record)
+        if record.said.evidence == "self_reported":
+            record.counts_as = "attested"
         return record
 
     def reject(self, actor: Actor, id: str) -> Record:
@@ -224,7 +227,8 @@ class Model:
 
     def correct(self, actor: Actor, id: str, new_id: str, changed: Mapping[str, Any]) -> Record:
         record = self.in_state(id, "verified")
-        said = replace(record.said, **changed)
+        evidence = record.counts_as or record.said.evidence
+        said = replace(record.said, **{"evidence": evidence, **changed})
         if self.grades.get(record.organisation) == "G4" and not actor.admin:
             raise No("forbidden")
         if actor.member in (record.said.member, said.member):
@@ -270,7 +274,7 @@ class Model:
     def decline(self, id: str) -> None:
         record = self.records[id]
         if record.request is None:
-            raise No("wrong_state")
+            raise No("not_found")
         record.request = None
 
     def give(self, giver: str, to: str, credits: int) -> None:

@@ -15,6 +15,7 @@ from ledger.units import id_bytes, new_id
 from ledger.verification import Wrong, verify
 from tests.desk.bureau import Bureau
 from tests.rules.asked import correct
+from tests.rules.test_transfers import gift, related
 from tests.rules.town import LI, OTHER, policy, visit
 
 FIRST_VISIT = 9  # what stands before it: two units, two organisations, two members who joined
@@ -273,17 +274,19 @@ def test_a_receipt_may_stand_for_the_record_that_corrects_the_one_posted(correct
         assert journal.shared_balances(connection, ["pool:donation"]) == {"pool:donation": 150}
 
 
-@pytest.mark.parametrize("stands", [0, 1])
-def test_a_receipt_that_stands_for_a_record_replaced_since_shows(corrected, stands):
+@pytest.mark.parametrize(("stands", "wrong_at"), [(0, 12), (1, 14)])
+@pytest.mark.parametrize("page", [2, 5_000])
+def test_a_receipt_that_stands_for_a_record_replaced_since_shows(
+    corrected, stands, wrong_at, page, monkeypatch
+):
+    monkeypatch.setattr(journal, "PAGE", page)
     journal_store, records = corrected
     alter(
         journal_store,
         "UPDATE receipts SET record_id = :record WHERE receipt = 'r-1'",
         record=id_bytes(records[stands]),
     )
-    wrong = verify(journal_store).wrong
-    assert wrong is not None
-    assert wrong.fault == "receipt"
+    assert verify(journal_store).wrong == Wrong(wrong_at, "receipt")
 
 
 @pytest.mark.parametrize(
@@ -300,3 +303,16 @@ def test_a_kept_balance_that_is_not_the_sum_of_its_lines_shows(corrected, statem
     wrong = verify(journal_store).wrong
     assert wrong is not None
     assert wrong.fault == "shared_balance"
+
+
+def test_a_transfer_that_its_receiver_does_not_hear_of_shows(store):
+    bureau = Bureau(store)
+    bureau.settle()
+    for command in (related(), visit(), gift(60)):
+        bureau.ask(command)
+    bureau.close()
+    assert verify(store).wrong is None
+    alter(store, "UPDATE heard SET stream = 'account:nobody'")
+    assert verify(store).wrong == Wrong(11, "heard")
+    alter(store, "DELETE FROM heard")
+    assert verify(store).wrong == Wrong(11, "heard")

@@ -272,6 +272,17 @@ def test_a_correction_whose_evidence_asks_for_two_is_not_its_poster_s(evidence):
     )
 
 
+def test_a_replacement_of_what_was_verified_as_attested_is_attested():
+    given = town()
+    waiting = given.when(visit(evidence="self_reported")).then(HoursSubmitted)
+    given.given(verify(waiting.record_id))
+    asked = correct(waiting.record_id, end="15:00", stamp=STAMP)
+    given.when(asked).then_refused("second_person_needed")
+    given.when(correct(waiting.record_id, end="15:00")).then_both(
+        (HoursReversed, {}), (HoursVerified, {"evidence": "attested", "minutes": 60})
+    )
+
+
 def test_who_posted_on_good_evidence_may_correct_it():
     given, record = earned()
     given.when(correct(record.record_id, end="15:00", stamp=STAMP)).then_both(
@@ -328,8 +339,27 @@ def test_a_request_is_declined_and_may_be_made_anew():
     request = given.when(ask_for_correction(record.record_id)).then(CorrectionRequested)
     given.when(ask_for_correction(record.record_id)).then_refused("wrong_state")
     given.when(decline(record.record_id, request.request_id)).then(CorrectionDeclined)
-    given.when(decline(record.record_id, request.request_id)).then_refused("wrong_state")
+    answered = given.when(decline(record.record_id, request.request_id))
+    answered.then_refused("wrong_state")
+    assert answered.refused.params == {"before": "declined", "after": "declined"}
     given.when(ask_for_correction(record.record_id)).then(CorrectionRequested)
+
+
+def test_a_request_that_was_granted_is_not_declined():
+    given, record = earned()
+    request = given.when(ask_for_correction(record.record_id)).then(CorrectionRequested)
+    given.given(reverse(record.record_id))
+    answered = given.when(decline(record.record_id, request.request_id))
+    answered.then_refused("wrong_state")
+    assert answered.refused.params == {"before": "granted", "after": "declined"}
+
+
+def test_a_request_that_nobody_made_is_not_found():
+    given, record = earned()
+    given.when(decline(record.record_id, new_id())).then_refused("not_found")
+    request = given.when(ask_for_correction(record.record_id)).then(CorrectionRequested)
+    other = given.when(visit("17:00", "18:00")).then(HoursVerified)
+    given.when(decline(other.record_id, request.request_id)).then_refused("not_found")
 
 
 def test_only_who_served_asks_and_only_another_declines():

@@ -13,7 +13,7 @@ from ledger.units import new_id
 from ledger.vault import Newcomer
 from scripts.door import opened
 from scripts.printing import Exit
-from tests.scripts.typed import timebank
+from tests.scripts.typed import run, timebank
 
 
 def execute(path: str, statement: str) -> None:
@@ -53,18 +53,19 @@ def test_a_ledger_of_an_earlier_release_is_brought_up_to_date(made, field):
     field()
     for statement in (
         "DROP TABLE shared_balances",
+        "DROP TABLE heard",
         "UPDATE alembic_version SET version_num = '0001'",
     ):
         execute("timebank.db", statement)
-    for typed in ("audit verify", "unit add hill --name x --level street", "serve"):
-        said = timebank(typed)
+    adding = "unit add hill --name x --level street"
+    for said in (timebank("audit verify"), timebank(adding), run("serve", made)):
         assert (said.code, "timebank db upgrade" in said.err) == (Exit.UNAVAILABLE, True)
     assert checks(timebank("doctor --json"))["journal"] == "wrong"
     (journal, _) = timebank("db upgrade --json").json["stores"]
     assert (journal["before"], journal["after"]) == ("0001", "0002")
     assert timebank("db check --json").json["ok"] is True
     assert timebank("audit verify").code == 0
-    assert timebank("unit add hill --name x --level street").code == 0
+    assert timebank(adding).code == 0
 
 
 def test_fresh_schemas_are_the_newest(made_anywhere):

@@ -103,6 +103,8 @@ class TransferAsk(Ask):
             and (to is None) == (shares is None)
         ):
             yield ("to",), "one_of_two", {"first": "to", "second": "shares"}
+        if shares and len({share.to for share in shares}) < len(shares):
+            yield ("shares",), "given_twice", {}
         if shares and not any(share.weight for share in shares):
             yield ("shares",), "wrong_value", {"expected": "weight > 0"}
 

@@ -2,6 +2,7 @@
 
 from copy import copy
 from datetime import date
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -108,7 +109,7 @@ class _Told:
     def add(self, member_id: str, lot: Lot) -> None:
         """One more earning."""
         number = self._page.balances[member_id].id
-        row = [lot.position, number, lot.dated, lot.expires_on, lot.left, lot.left, 0, 0]
+        row = [number, lot.position, lot.dated, lot.expires_on, lot.left, lot.left, 0, 0]
         self._rows[lot.position, number] = row
         known = self._page.lots.get(member_id)
         if known is not None:
@@ -137,7 +138,7 @@ class _Told:
 
     def write(self) -> None:
         """Store what was told."""
-        self._page.new(lots).extend(self._rows.values())
+        self._page.new(lots).extend(sorted(self._rows.values(), key=_KEY))  # near each other
         if self._changes:
             self._page.connection.execute(_CHANGE, self._changes)
 
@@ -163,6 +164,7 @@ class _Told:
         return found
 
 
+_KEY = itemgetter(0, 1)
 _CHANGE = (
     update(lots)
     .where(lots.c.position == bindparam("of"), lots.c.member == bindparam("whose"))

@@ -227,15 +227,14 @@ passbook = _appended(
 
 lots = _appended(
     "lots",
+    _whole("member", primary_key=True),  # balances.id: first, for a rebuild looks members up too
     _whole("position", primary_key=True),  # of the fact that made it
-    _whole("member", primary_key=True),  # balances.id
     _text("dated"),
     _text("expires_on", nullable=True),
     _whole("credits"),  # as it was received
     _whole("left"),  # available
     _whole("frozen"),
     _whole("expired"),
-    Index("lots_by_member", "member", "dated", "position"),
     Index(
         "lots_by_end",
         "expires_on",

@@ -165,6 +165,10 @@ OTHER = "019f0000-0000-7000-8000-0000000000ff"
             {"kind": "allocation", "to": None, "shares": [{"to": OTHER, "weight": 0}]},
             {"/shares": "wrong_value"},
         ),
+        (
+            {"kind": "allocation", "to": None, "shares": [{"to": "org-a", "weight": 1}] * 2},
+            {"/shares": "given_twice"},
+        ),
         ({"kind": "allocation", "to": "pool:donation"}, {"/shares/0/to": "to_oneself"}),
         ({"kind": "grant", "from": "org-a"}, {"/from": "unknown_field", "/fund": "missing"}),
         ({"kind": "grant", "fund": "moon"}, {"/fund": "not_found"}),

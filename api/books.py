@@ -111,11 +111,12 @@ class Solvency(BaseModel):
     estates: int
     earned: Annotated[int, Field(description="Issued for services, reversals taken off.")]
     granted: int
-    redeemed: int
+    redeemed: Annotated[int, Field(description="Benefits: what is in `sink:redeemed`.")]
+    redeemed_peer_services: Annotated[int, Field(description="Paid by members to members.")]
     expired: int
     written_off: int
     redemption_ratio: Annotated[
-        int | None, Field(description="Redeemed / earned, in hundredths of a percent.")
+        int | None, Field(description="Both redeemed / earned, in hundredths of a percent.")
     ]
     lot_age_days: Annotated[
         int | None, Field(description="Mean age of lots by credits, in hundredths of a day.")

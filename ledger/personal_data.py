@@ -5,6 +5,7 @@ Nothing here reaches an event, a log line or a `repr`: these values live in the 
 
 import unicodedata
 from dataclasses import dataclass, fields, replace
+from datetime import date
 
 DEFAULT_DOCUMENT_KIND = "resident_id"
 """The kind of a document number that came without one."""
@@ -34,6 +35,17 @@ class Person:
         if spelled.document_number is not None and spelled.document_kind is None:
             return replace(spelled, document_kind=DEFAULT_DOCUMENT_KIND)
         return spelled
+
+    def born_on(self) -> date | None:
+        """The date of birth: as held, or out of a resident id (GB 11643-1999, digits 7 to 14)."""
+        said = self.birth_date
+        number = self.document_number or ""
+        if said is None and self.document_kind == DEFAULT_DOCUMENT_KIND and len(number) == 18:
+            said = f"{number[6:10]}-{number[10:12]}-{number[12:14]}"
+        try:
+            return None if said is None else date.fromisoformat(said)
+        except ValueError:  # no such date, or no number of that kind
+            return None
 
     def masked(self) -> "Person":
         """As it is shown: enough to know one's own entry again, too little to learn it."""

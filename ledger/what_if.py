@@ -23,14 +23,18 @@ from ledger.events import (
     Moved,
     PolicyPublished,
     PostedContent,
+    RedemptionCancelled,
+    RedemptionExpired,
+    RedemptionFulfilled,
+    RedemptionReserved,
     SubmittedHoursVerified,
 )
 from ledger.policy import Policies, Values, completed, is_late
-from ledger.rules.earning import figures, taken_back
+from ledger.rules.earning import PaidBack, earned, figures, taken_back
 from ledger.rules.expiry import expired
 from ledger.rules.lots import Lot
 from ledger.rules.time_account import TimeAccount, interval
-from ledger.units import instant
+from ledger.units import Credits, instant
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class _Counted(NamedTuple):
     minutes: int
     credits: int
     overflowed: int | None
+    paid_from_hold: int | None
     points: int | None = None
 
 
@@ -71,6 +76,7 @@ class WhatIf:
         self._accounts: dict[str, TimeAccount] = {}
         self._waiting: dict[str, tuple[HoursSubmitted, bool]] = {}
         self._records: dict[str, _Counted] = {}
+        self._paid: dict[str, int] = {}  # by redemption, what was paid and not given back
 
     @property
     def total(self) -> Compared:
@@ -93,11 +99,19 @@ class WhatIf:
                     waited = self._waiting.pop(event.record_id)
                     self._count(entry.position, event.credits, *waited)
                 case HoursReversed() as event:
-                    self._take_back(event)
+                    self._take_back(event, entry.position)
                 case CreditsExpired() as event:
                     self._expire(event.member_id, event.as_of)
                 case Moved() as event:
                     self._move(event, entry.position)
+                case RedemptionReserved() as event:
+                    account = self._account(event.member_id)
+                    credits = min(event.credits, account.available)
+                    account.reserve(event.redemption_id, credits)
+                case RedemptionFulfilled() as event:
+                    self._pay(event, entry.position)
+                case RedemptionCancelled() | RedemptionExpired() as event:
+                    self._account(event.member_id).settle(event.redemption_id, 0)
                 case CreditsFrozen() as event:
                     account = self._account(event.member_id)
                     account.freeze(min(event.credits, account.available))
@@ -122,14 +136,17 @@ class WhatIf:
             policy_version=self._policies.version,
             **figures(
                 account,
-                span,
-                content.break_minutes or 0,
-                on_duty=content.capacity == "on_duty",
-                category=content.category,
-                no_credit=no_credit,
-                served_on=served_on,
-                values=self._on(served_on, asked),
-                member_id=content.member_id,
+                earned(
+                    account,
+                    span,
+                    content.break_minutes or 0,
+                    on_duty=content.capacity == "on_duty",
+                    category=content.category,
+                    no_credit=no_credit,
+                    served_on=served_on,
+                    values=self._on(served_on, asked),
+                ),
+                self._paid.get(content.redemption_id or "", 0),
             ),
         )
         account.waiting[content.record_id] = span
@@ -142,6 +159,7 @@ class WhatIf:
             fact.minutes,
             fact.credits,
             fact.overflowed,
+            fact.paid_from_hold,
         )
         if asked:
             compared = self.members.setdefault(content.member_id, Compared())
@@ -153,9 +171,10 @@ class WhatIf:
             self._accounts[member_id] = TimeAccount(member_id)
         return self._accounts[member_id]
 
-    def _take_back(self, event: HoursReversed) -> None:
+    def _take_back(self, event: HoursReversed, position: int) -> None:
         account, counted = self._accounts[event.member_id], self._records[event.record_id]
-        undone = taken_back(account, counted, counted.position, pool_credits=0)
+        back = _paid_back(event)
+        undone = taken_back(account, counted, counted.position, 0, back)
         fact = HoursReversed(
             record_id=event.record_id,
             member_id=event.member_id,
@@ -164,9 +183,14 @@ class WhatIf:
             ended_at=event.ended_at,
             served_on=counted.served_on,
             reason=event.reason,
+            redemption_id=event.redemption_id,
             **undone,
         )
-        account.apply(fact, counted.position)
+        account.apply(fact, position)
+        if back is not None and event.redemption_id is not None and fact.paid_from_hold:
+            redeemer = back.account.split(":")[1]
+            self._account(redeemer).apply(fact, position)
+            self._paid[event.redemption_id] += fact.paid_from_hold
         if self._is_asked(event):
             compared = self.members[event.member_id]
             compared.credits += event.credits
@@ -183,6 +207,23 @@ class WhatIf:
                 account.spend(min(-credits, account.available))
             else:
                 account.receive(Lot(event.on, position, credits, event.expires_on))
+
+    def _pay(self, event: RedemptionFulfilled, position: int) -> None:
+        """Whoever redeemed pays what there is of it; the provider receives as recorded."""
+        redeemer = self._account(event.member_id)
+        hold = redeemer.holds.get(event.redemption_id)
+        if hold is None:  # for a correction, of a record that nothing was paid for in this life
+            return
+        held = sum(lot.left for lot in hold.open)
+        redeemer.settle(event.redemption_id, min(event.credits, held))
+        paid = self._paid.get(event.redemption_id, 0) + event.credits
+        self._paid[event.redemption_id] = paid
+        if event.provider_id is not None:
+            provider = self._account(event.provider_id)
+            repaid = min(event.credits, provider.receivable)
+            provider.receivable = Credits(provider.receivable - repaid)
+            if received := event.credits - repaid:
+                provider.receive(Lot(event.on, position, received, event.expires_on))
 
     def _expire(self, member_id: str, as_of: str) -> None:
         account = self._account(member_id)
@@ -228,3 +269,16 @@ class WhatIf:
         if values is None:
             values = self._changed[day] = {**self._policies.on(day), **self._changes}
         return values
+
+
+def _paid_back(event: HoursReversed) -> PaidBack | None:
+    """Where the payment of a record went back to; None: nothing was paid for it."""
+    if event.paid_at is None or event.paid_on is None or event.on is None:
+        return None
+    own = f"person:{event.member_id}:"
+    (account,) = (name for name, credits in event.entries if credits > 0 and _is_other(name, own))
+    return PaidBack(account, (event.paid_on, event.paid_at), event.on, event.expires_on)
+
+
+def _is_other(account: str, own: str) -> bool:
+    return account.startswith("person:") and not account.startswith(own)

@@ -60,10 +60,11 @@ def pocket(account: str) -> Pocket | None:
 
 
 class MemberLots(NamedTuple):
-    """A member's lots: of what is available, and of what is frozen."""
+    """A member's lots: of what is available, of what is frozen, of each hold."""
 
     available: Lots
     frozen: Lots
+    holds: dict[str, Lots]  # by redemption
 
 
 class Memory:

@@ -27,6 +27,10 @@ KINDS = {
     "GrantApproved": "grant",
     "CreditsFrozen": "freeze",
     "CreditsUnfrozen": "unfreeze",
+    "RedemptionReserved": "reserve",
+    "RedemptionFulfilled": "fulfil",
+    "RedemptionCancelled": "cancel",
+    "RedemptionExpired": "release",
 }
 """What a line is called, for each event that makes one."""
 
@@ -192,6 +196,7 @@ def lines_query(until: int | None = None, served_until: date | None = None) -> S
         select(
             passbook,
             fact.recorded_at,
+            fact.stream,
             fact.organisation,
             fact.record_id,
             _RECORD.receipt,
@@ -249,6 +254,11 @@ def _sums(
     return tuple(int(part) for part in connection.execute(query).one())
 
 
+def _redemption_id(stream: str) -> str | None:
+    kind, _, key = stream.partition(":")
+    return key if kind == "redemption" else None
+
+
 def told(row: Any) -> Item:
     """A line as it is told."""
     return {
@@ -260,7 +270,7 @@ def told(row: Any) -> Item:
         "minutes": row.minutes,
         "points": row.points,
         "balance_after": row.available_after,
-        "ref": row.receipt or row.transfer_id,
+        "ref": row.receipt or row.transfer_id or _redemption_id(row.stream),
         "organisation": row.organisation,
         "record_id": row.record_id,
         "changes": {

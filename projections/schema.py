@@ -233,6 +233,7 @@ lots = _appended(
     _text("expires_on", nullable=True),
     _whole("credits"),  # as it was received
     _whole("left"),  # available
+    _whole("held"),
     _whole("frozen"),
     _whole("expired"),
     Index(
@@ -241,6 +242,14 @@ lots = _appended(
         sqlite_where=text('"left" > 0 AND expires_on IS NOT NULL'),
         postgresql_where=text('"left" > 0 AND expires_on IS NOT NULL'),
     ),
+)
+
+hold_lots = _appended(
+    "hold_lots",  # the lots that a hold has not ended for
+    _whole("member", primary_key=True),  # balances.id
+    _text("redemption_id", primary_key=True),
+    _whole("position", primary_key=True),  # the lot's
+    _whole("credits"),
 )
 
 # --- service records -----------------------------------------------------------------------------
@@ -326,6 +335,57 @@ transfers = Table(
     UniqueConstraint("transfer_id"),
     Index("transfers_by_member", "member", "position"),
     Index("transfers_by_last_fact", "changed_position"),
+)
+
+rewards = Table(
+    "rewards",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("code"),
+    _text("organisation", nullable=True),  # whose it is; None: the bank's
+    _text("name"),
+    _text("kind"),
+    _whole("credits"),  # the price of one
+    _whole("stock", nullable=True),  # what is left; None: not counted
+    _text("eligibility"),  # a JSON object
+    _text("status"),  # offered, withdrawn
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("code"),
+    Index("rewards_by_organisation", "organisation", "position"),
+)
+redemptions = Table(
+    "redemptions",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("redemption_id"),
+    _whole("member"),  # balances.id
+    _text("organisation"),  # the member's home
+    _text("reward"),
+    _text("reward_organisation", nullable=True),
+    _text("kind"),
+    _whole("quantity"),
+    _whole("credits"),  # reserved
+    _text("status"),
+    _whole("paid"),  # and not given back
+    _whole("released"),
+    _text("provider_id", nullable=True),
+    _text("record_id", nullable=True),  # that cites it
+    _text("expires_on"),  # the date from which the hold may be ended
+    _text("reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("redemption_id"),
+    Index("redemptions_by_member", "member", "position"),
+    Index("redemptions_by_organisation", "organisation", "position"),
+    Index("redemptions_by_reward", "reward", "position"),
+    Index("redemptions_by_provider", "provider_id", "position"),
+    Index(
+        "redemptions_by_end",
+        "expires_on",
+        sqlite_where=text("status = 'reserved'"),
+        postgresql_where=text("status = 'reserved'"),
+    ),
 )
 
 # --- the trail -----------------------------------------------------------------------------------

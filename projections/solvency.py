@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from ledger.events import EXPIRED, SERVICE_ISSUE, WRITTEN_OFF
+from ledger.events import EXPIRED, REDEEMED, SERVICE_ISSUE, WRITTEN_OFF
 from projections import trail
 from projections.page import POCKETS
-from projections.schema import accounts, balances, lots
+from projections.schema import accounts, balances, lots, redemptions
 
 AGES_DAYS = (0, 30, 90, 180, 365, 730, 1_095)
 """From which age, in days, the next class of lots begins."""
@@ -23,7 +23,8 @@ def solvency(connection: Connection, day: date) -> dict[str, Any]:
     pools = {name: credits for name, credits in shared.items() if _is_pool(name)}
     estates = sum(credits for name, credits in shared.items() if name.startswith("suspense:"))
     earned = -shared.get(SERVICE_ISSUE, 0)
-    redeemed = shared.get("sink:redeemed", 0)
+    redeemed = shared.get(REDEEMED, 0)
+    served = _paid_to_members(connection)
     dated = _left(connection)
     return {
         "position": trail.position(connection),
@@ -38,9 +39,10 @@ def solvency(connection: Connection, day: date) -> dict[str, Any]:
         "earned": earned,
         "granted": -sum(n for name, n in shared.items() if name.startswith("issue:grant:")),
         "redeemed": redeemed,
+        "redeemed_peer_services": served,
         "expired": shared.get(EXPIRED, 0),
         "written_off": shared.get(WRITTEN_OFF, 0),
-        "redemption_ratio": ratio(redeemed * 10_000, earned),
+        "redemption_ratio": ratio((redeemed + served) * 10_000, earned),
         "lot_age_days": _mean_age(dated, day),
         "ages": _ages(dated, day),
     }
@@ -59,9 +61,16 @@ def _is_pool(account: str) -> bool:
     return account.startswith("pool:") or (account.startswith("org:") and account.endswith(":pool"))
 
 
+def _paid_to_members(connection: Connection) -> int:
+    """What peer services have moved between members, and was not given back."""
+    paid = func.coalesce(func.sum(redemptions.c.paid), 0)
+    query = select(paid).where(redemptions.c.kind == "peer_service")
+    return int(connection.execute(query).scalar_one())
+
+
 def _left(connection: Connection) -> Sequence[tuple[str, int]]:
     """What is left of the lots of each date."""
-    held = lots.c.left + lots.c.frozen
+    held = lots.c.left + lots.c.held + lots.c.frozen
     query = select(lots.c.dated, func.sum(held)).where(held > 0)
     rows = connection.execute(query.group_by(lots.c.dated).order_by(lots.c.dated))
     return [(dated, int(credits)) for dated, credits in rows]

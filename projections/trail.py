@@ -9,7 +9,7 @@ from ledger.events import EVENT_TYPES
 from ledger.units import recorded_text
 from projections.listing import Item, Listed, listed, only_filter
 from projections.page import Page
-from projections.schema import balances, bookmark, service_records, trail
+from projections.schema import balances, bookmark, redemptions, service_records, trail
 
 
 def project(page: Page) -> None:
@@ -108,6 +108,9 @@ def _where_streams_are_found(stream: str) -> ColumnElement[bool]:
     types = [event for event in EVENT_TYPES.values() if event.stream_prefix == prefix]
     if {event.stream_key for event in types} == {"member_id"}:
         return trail.c.member == member_number(key)
+    if prefix == "redemption":  # among the entries about the member who redeems
+        redeemer = select(redemptions.c.member).where(redemptions.c.redemption_id == key)
+        return trail.c.member == func.coalesce(redeemer.scalar_subquery(), literal(-1))
     if any("member_id" in event.__struct_fields__ for event in types):
         return trail.c.type.in_([event.__name__ for event in types])
     return trail.c.member.is_(None)

@@ -26,6 +26,8 @@ from projections import (
     passbook,
     periods,
     policies,
+    redemptions,
+    rewards,
     schema,
     service_records,
     trail,
@@ -51,6 +53,8 @@ PROJECTIONS: dict[str, Projection] = {
     "service_records": service_records.project,
     "correction_requests": correction_requests.project,
     "transfers": transfers.project,
+    "rewards": rewards.project,
+    "redemptions": redemptions.project,
 }
 """The view -> what it makes of a page of entries."""
 

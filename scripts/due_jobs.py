@@ -15,10 +15,18 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import DBAPIError
 
-from ledger.commands import EXPIRY, Command, ExpireCredits, FinishJob, Stamp
+from ledger.commands import (
+    EXPIRY,
+    HOLDS,
+    Command,
+    ExpireCredits,
+    ExpireRedemption,
+    FinishJob,
+    Stamp,
+)
 from ledger.desk import Answer, Busy, Done, Job, Mode, Outcome
 from ledger.units import new_id
-from projections import lots
+from projections import lots, redemptions
 from projections.page import published
 from projections.views import OtherShape
 from scripts.door import now
@@ -45,6 +53,15 @@ class Ran(NamedTuple):
     position: int | None  # None: nothing was recorded
 
 
+def _holds(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+    """A command for every hold whose date has come."""
+    with views.engine.connect() as connection:
+        day = published(connection).recording(as_of).today
+        ending = redemptions.due(connection, day)
+    for redemption_id in ending:
+        yield ExpireRedemption(**stamp, redemption_id=redemption_id, as_of=as_of)
+
+
 def _expiry(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
     """A command for everybody who has a lot that is due."""
     with views.engine.connect() as connection:
@@ -54,8 +71,11 @@ def _expiry(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
         yield ExpireCredits(**stamp, member_id=member_id, as_of=as_of)
 
 
-JOBS: dict[str, Commands] = {EXPIRY: _expiry}
-"""The job -> the commands for all that is due, as the views know it once they have read on."""
+JOBS: dict[str, Commands] = {HOLDS: _holds, EXPIRY: _expiry}
+"""The job -> the commands for all that is due, as the views know it once they have read on.
+
+In this order: what a hold gives back may have expired meanwhile.
+"""
 
 
 def run_job(

@@ -9,6 +9,7 @@ by keys: a stream (`account:<member>`), a record (`record:<id>`), what stands un
 
 from ledger.commands.ask import (
     EXPIRY,
+    HOLDS,
     Command,
     Keys,
     Stamp,
@@ -47,6 +48,17 @@ from ledger.commands.policies import (
     FinishJob,
     PublishPolicy,
 )
+from ledger.commands.redemptions import (
+    AddReward,
+    CancelRedemption,
+    ExpireRedemption,
+    FulfilRedemption,
+    RedemptionCommand,
+    ReserveRedemption,
+    RestockReward,
+    RewardCommand,
+    WithdrawReward,
+)
 from ledger.commands.service_records import (
     Corrected,
     CorrectHours,
@@ -62,10 +74,13 @@ from ledger.commands.service_records import (
 __all__ = [
     "COMMANDS",
     "EXPIRY",
+    "HOLDS",
     "AddOrganisation",
+    "AddReward",
     "AddUnit",
     "AllocateCredits",
     "ApproveGrant",
+    "CancelRedemption",
     "ChangeMember",
     "CloseAccount",
     "ClosePeriod",
@@ -76,8 +91,10 @@ __all__ = [
     "DeclineCorrection",
     "DonateCredits",
     "ExpireCredits",
+    "ExpireRedemption",
     "FinishJob",
     "FreezeCredits",
+    "FulfilRedemption",
     "GiveCredits",
     "InheritCredits",
     "JoinMember",
@@ -89,23 +106,32 @@ __all__ = [
     "PublishPolicy",
     "RecordCommand",
     "RecordRelation",
+    "RedemptionCommand",
     "RegisterMember",
     "RejectHours",
     "ReopenPeriod",
     "RequestCorrection",
+    "ReserveRedemption",
+    "RestockReward",
     "ResumeOrganisation",
     "ReverseHours",
+    "RewardCommand",
     "Share",
     "Stamp",
     "SuspendOrganisation",
     "UnfreezeCredits",
     "VerifyHours",
+    "WithdrawReward",
 ]
 
 
 def _askable(cls: type[Command]) -> list[type[Command]]:
     below = [found for child in cls.__subclasses__() for found in _askable(child)]
-    return [*([] if cls in (Command, RecordCommand, Move, Deal) else [cls]), *below]
+    return [*([] if cls in _KINDS else [cls]), *below]
+
+
+_KINDS = (Command, RecordCommand, Move, Deal, RewardCommand, RedemptionCommand)
+"""What only has others below it."""
 
 
 COMMANDS: tuple[type[Command], ...] = tuple(_askable(Command))

@@ -11,6 +11,9 @@ Keys = dict[str, str]
 EXPIRY = "expiry"
 """The job by which credits expire."""
 
+HOLDS = "holds"
+"""The job by which holds of redemptions end."""
+
 
 class Stamp(TypedDict):
     """Who asks, as every command wants to know it."""

@@ -8,6 +8,7 @@ from ledger.events import (
     DONATION_POOL,
     Capacity,
     Evidence,
+    PostedContent,
 )
 
 
@@ -49,6 +50,8 @@ class PostHours(Command, kw_only=True):
         }
         if self.supervisor_id is not None:
             keys["supervisor"] = f"member:{self.supervisor_id}"
+        if self.redemption_id is not None:
+            keys["redemption"] = f"redemption:{self.redemption_id}"
         return keys
 
 
@@ -78,6 +81,7 @@ class VerifyHours(RecordCommand, kw_only=True):
             "account": f"account:{content.member_id}",
             "grade": f"grade:organisation:{content.organisation}",
             "poster": f"actor:{content.actor}",
+            **_cited(content),
         }
 
 
@@ -100,13 +104,17 @@ class ReverseHours(RecordCommand, kw_only=True):
     for_cause: bool = False
 
     def relies_on(self) -> Keys:
-        return {**super().relies_on(), "periods": "periods"}
+        return {**super().relies_on(), "policies": "policies", "periods": "periods"}
 
     def then_relies_on(self, states: dict[str, Any]) -> Keys:
         content = states["record"].content
         if content is None or "account" in states:
             return {}
-        return {"account": f"account:{content.member_id}", "pool": f"balance:{DONATION_POOL}"}
+        return {
+            "account": f"account:{content.member_id}",
+            "pool": f"balance:{DONATION_POOL}",
+            **_cited(content),
+        }
 
 
 class Corrected(TypedDict, total=False):
@@ -142,12 +150,13 @@ class CorrectHours(ReverseHours, kw_only=True):
         keys = {
             **super().relies_on(),
             "replacement": f"record:{self.replacement_id}",
-            "policies": "policies",
         }
         if (place := self.corrected.get("place")) is not None:
             keys["place"] = f"unit:{place}"
         if (supervisor_id := self.corrected.get("supervisor_id")) is not None:
             keys["supervisor"] = f"member:{supervisor_id}"
+        if (redemption_id := self.corrected.get("redemption_id")) is not None:
+            keys["cited"] = f"redemption:{redemption_id}"
         return keys
 
     def then_relies_on(self, states: dict[str, Any]) -> Keys:
@@ -178,3 +187,9 @@ class DeclineCorrection(RecordCommand, kw_only=True):
 
     request_id: str
     reason: str
+
+
+def _cited(content: PostedContent) -> Keys:
+    """The redemption that a record cites, if it does."""
+    redemption_id = content.redemption_id
+    return {} if redemption_id is None else {"redemption": f"redemption:{redemption_id}"}

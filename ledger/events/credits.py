@@ -1,6 +1,6 @@
 """Facts that move credits otherwise than by service: transfers, expiry, freezing."""
 
-from ledger.events.facts import Event, Line
+from ledger.events.facts import Event, Line, account_streams
 
 
 class Transfer(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -22,8 +22,7 @@ class Moved(Transfer, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def also_in(self) -> tuple[str, ...]:
         own = self.stream
-        accounts = (_account_stream(name) for name, _ in self.entries)
-        return tuple(dict.fromkeys(stream for stream in accounts if stream and stream != own))
+        return tuple(stream for stream in account_streams(self.entries) if stream != own)
 
 
 class CreditsGiven(Moved, frozen=True, kw_only=True, omit_defaults=True):
@@ -97,9 +96,3 @@ class CreditsExpired(Event, frozen=True, kw_only=True, omit_defaults=True):
     as_of: str  # a date
     credits: int  # what is gone
     entries: tuple[Line, ...]
-
-
-def _account_stream(account: str) -> str | None:
-    """The stream of the person whose account it is; None where it is no person's."""
-    kind, _, rest = account.partition(":")
-    return f"account:{rest.partition(':')[0]}" if kind == "person" else None

@@ -10,6 +10,7 @@ Line = tuple[str, int]
 SERVICE_ISSUE = "issue:service"  # what the bank owes for services: negative
 DONATION_POOL = "pool:donation"
 EXPIRED = "sink:expired"
+REDEEMED = "sink:redeemed"
 WRITTEN_OFF = "sink:written_off"  # the one sink that may go below zero
 
 UnitLevel = Literal["district", "street", "community"]
@@ -18,6 +19,8 @@ MemberRole = Literal["volunteer", "social_worker", "community_worker", "grid_wor
 Capacity = Literal["volunteer", "on_duty"]
 Evidence = Literal["checked", "attested", "backfilled", "self_reported"]
 GradeName = Literal["G1", "G2", "G3", "G4"]
+RewardKind = Literal["peer_service", "benefit"]
+Tier = Literal["CERTIFIED", "PROFESSIONAL", "SUPERVISING_EXPERT"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,3 +44,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def also_in(self) -> tuple[str, ...]:
         """The further streams whose states hear this fact: accounts that it moves."""
         return ()
+
+    @property
+    def stock_lines(self) -> tuple[Line, ...]:
+        """What it changes of the stock of rewards, in items: `stock:<code>` and how many."""
+        return ()
+
+
+def account_streams(entries: tuple[Line, ...]) -> tuple[str, ...]:
+    """The streams of the persons whose accounts the lines move."""
+    streams: dict[str, None] = {}
+    for account, _ in entries:
+        kind, _, rest = account.partition(":")
+        if kind == "person":
+            streams[f"account:{rest.partition(':')[0]}"] = None
+    return tuple(streams)

@@ -1,6 +1,6 @@
 """Facts about service records, from the post to the correction."""
 
-from ledger.events.facts import Capacity, Event, Evidence, Line
+from ledger.events.facts import Capacity, Event, Evidence, Line, account_streams
 
 
 class RecordEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,6 +39,10 @@ class PostedContent(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
     replaces: str | None = None  # the record that this one corrects
     after_close: bool | None = None  # it corrects one of a month that is closed
 
+    @property
+    def also_in(self) -> tuple[str, ...]:
+        return () if self.redemption_id is None else (f"redemption:{self.redemption_id}",)
+
 
 class HoursSubmitted(PostedContent, frozen=True, kw_only=True, omit_defaults=True):
     """A service record waits for another actor's word; it counts for nothing yet."""
@@ -60,7 +64,7 @@ class HoursVerified(PostedContent, frozen=True, kw_only=True, omit_defaults=True
     duty_minutes: int | None = None  # minutes counted on duty, which are no service minutes
     capped: int | None = None  # what a cap cut off, and nobody got
     overflowed: int | None = None  # what the stock cap sent to the donation pool
-    paid_from_hold: int | None = None
+    paid_from_hold: int | None = None  # of the credits: what the redemption has paid
     points: int | None = None
     expires_on: str | None = None  # of the lot that it earned
 
@@ -90,13 +94,19 @@ class HoursRejected(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
 
     served_on: str
     reason: str
+    redemption_id: str | None = None  # that it had cited
+
+    @property
+    def also_in(self) -> tuple[str, ...]:
+        return () if self.redemption_id is None else (f"redemption:{self.redemption_id}",)
 
 
 class HoursReversed(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
     """A verified record counts no more: its minutes are off, its credits taken back.
 
     The lines tell whom from: the donation pool what had overflowed (what the pool lacks is written
-    off), the expired part, what is available, and a receivable for what is left.
+    off), the expired part, what is available, and a receivable for what is left. What a redemption
+    had paid goes back to who redeemed, as a new lot or held for the payment of the correction.
     """
 
     started_at: str  # the time that is free again
@@ -113,6 +123,28 @@ class HoursReversed(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
     after_close: bool | None = None  # of a month that is closed, by an administrator
     replaced_by: str | None = None  # the record that corrects it, in the next fact
     request_id: str | None = None  # the member's request for it
+    redemption_id: str | None = None  # that the record had cited
+    paid_from_hold: int | None = None  # how much that changes: it went back to who redeemed
+    paid_at: int | None = None  # the position of the payment, and its date
+    paid_on: str | None = None
+    on: str | None = None  # the local date of recording, where a payment went back
+    expires_on: str | None = None  # of the lot that went back
+
+    @property
+    def lots(self) -> tuple[tuple[str, int], ...]:
+        """The lots that it takes back first: date and position of what the record had earned."""
+        earned = (self.served_on, self.reverses)
+        if self.paid_at is None or self.paid_on is None:
+            return (earned,)
+        return (earned, (self.paid_on, self.paid_at))
+
+    @property
+    def also_in(self) -> tuple[str, ...]:
+        if self.redemption_id is None:
+            return ()
+        own = self.stream
+        others = (stream for stream in account_streams(self.entries) if stream != own)
+        return (f"redemption:{self.redemption_id}", *others)
 
 
 class CorrectionRequested(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):

@@ -25,6 +25,14 @@ from ledger.rules.organisations import (
 )
 from ledger.rules.periods import Periods, close_period, reopen_period
 from ledger.rules.policies import publish_policy
+from ledger.rules.redemptions import (
+    Redemption,
+    cancel_redemption,
+    expire_redemption,
+    fulfil_redemption,
+    reserve_redemption,
+)
+from ledger.rules.rewards import Reward, add_reward, restock_reward, withdraw_reward
 from ledger.rules.service_records import Record, post_hours, reject_hours, verify_hours
 from ledger.rules.time_account import TimeAccount
 from ledger.rules.transfers import (
@@ -74,6 +82,13 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.AllocateCredits: allocate_credits,
     commands.ProposeGrant: propose_grant,
     commands.ApproveGrant: approve_grant,
+    commands.AddReward: add_reward,
+    commands.RestockReward: restock_reward,
+    commands.WithdrawReward: withdraw_reward,
+    commands.ReserveRedemption: reserve_redemption,
+    commands.FulfilRedemption: fulfil_redemption,
+    commands.CancelRedemption: cancel_redemption,
+    commands.ExpireRedemption: expire_redemption,
     commands.FreezeCredits: freeze_credits,
     commands.UnfreezeCredits: unfreeze_credits,
     commands.CloseAccount: close_account,
@@ -94,5 +109,7 @@ STATES: dict[str, Callable[[str], Any]] = {
     "grade": lambda _: Grade(),
     "job": lambda _: Job(),
     "transfer": lambda _: Grant(),
+    "reward": lambda _: Reward(),
+    "redemption": lambda _: Redemption(),
 }
 """The first part of a key -> the empty state of what the rest names, to fold its facts into."""

@@ -16,12 +16,18 @@ from ledger.events import (
     HoursVerified,
     PostedContent,
 )
-from ledger.policy import Policies
-from ledger.rules.earning import figures, taken_back
+from ledger.policy import Policies, Recording, lot_end
+from ledger.rules.earning import PaidBack, earned, figures, taken_back
 from ledger.rules.grading import Grade
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
 from ledger.rules.periods import Periods
+from ledger.rules.redemptions import (
+    NO_REDEMPTION,
+    Redemption,
+    citable_or_refuse,
+    paid_out,
+)
 from ledger.rules.service_records import (
     NO_ACCOUNT,
     NO_GRADE,
@@ -50,15 +56,18 @@ _KEPT = [name for name in PostedContent.__struct_fields__ if name not in Event._
 def reverse_hours(
     command: ReverseHours,
     record: Record,
+    policies: Policies,
     periods: Periods,
     account: TimeAccount = NO_ACCOUNT,
     pool: SharedBalance = NO_POOL,
+    redemption: Redemption = NO_REDEMPTION,
 ) -> list[Event]:
     """Let a record count no more: minutes off, credits taken back, its time free again."""
     content = in_state("verified", record, command, "reversed")
     if periods.is_closed(date.fromisoformat(content.served_on)) and not command.by_admin:
         raise Refused("period_closed", month=content.served_on[:7])
-    return [_reversal(command, record, periods, account, pool)]
+    back = _paid_back(redemption, policies.recording(command.at), "available")
+    return [_reversal(command, record, periods, account, pool, back)]
 
 
 def correct_hours(
@@ -76,10 +85,13 @@ def correct_hours(
     poster: str = "",
     place: Unit | None = None,
     supervisor: Member | None = None,
+    redemption: Redemption = NO_REDEMPTION,
+    cited: Redemption = NO_REDEMPTION,
 ) -> list[Event]:
     """Put another record in the place of a verified one; it counts at once.
 
     It is counted when the first one's time is free again. Receipt and verdict on lateness stay.
+    Where it cites the same redemption, that pays for it again first, out of what it got back.
     """
     before = in_state("verified", record, command, "corrected")
     changes = _changes(command)
@@ -109,6 +121,13 @@ def correct_hours(
     asked = two_needed(before.evidence, colour) or two_needed(content["evidence"], colour)
     if asked and command.actor_name == poster:
         raise Refused("second_person_needed")
+    again = content["redemption_id"] if content["redemption_id"] == before.redemption_id else None
+    if again is not None and content["member_id"] != before.member_id:
+        raise Refused("wrong_state", before="cited", after="cited")  # it was another who served
+    if content["redemption_id"] not in (None, again):
+        citable_or_refuse(
+            cited, content["redemption_id"], content["member_id"], before.organisation
+        )
     _span_or_refuse(content)
     started_at, ended_at = instant(content["started_at"]), instant(content["ended_at"])
     over_or_refuse(ended_at, command.at)
@@ -121,11 +140,13 @@ def correct_hours(
     if closed and not command.by_admin:
         raise Refused("period_closed", month=f"{closed[0]:%Y-%m}")
 
-    reversal = _reversal(command, record, periods, account, pool)
+    reversal = _reversal(
+        command, record, periods, account, pool, _paid_back(redemption, recording, "available")
+    )
     if content["member_id"] == before.member_id:
         credited = account.copied()
         credited.apply(reversal, 0)
-    counted = figures(
+    came_to = earned(
         credited,
         interval(content["started_at"], content["ended_at"]),
         content["break_minutes"] or 0,
@@ -134,8 +155,27 @@ def correct_hours(
         no_credit=bool(before.no_credit),
         served_on=served_on,
         values=policies.on(served_on),
-        member_id=content["member_id"],
     )
+    facts: list[Event] = [reversal]
+    paid_already = cited.paid
+    if again is not None:
+        paid_already = redemption.paid
+        back = -(reversal.paid_from_hold or 0)
+        if paid := min(came_to.of_the_day, back):
+            assert redemption.reserved is not None  # noqa: S101  (it has paid)
+            held = _paid_back(redemption, recording, "held")
+            facts = [_reversal(command, record, periods, account, pool, held)]
+            payment = paid_out(
+                redemption.reserved,
+                paid,
+                back,
+                content["member_id"],
+                credited,
+                recording,
+                corrects=before.record_id,
+            )
+            credited.apply(payment, 0)
+            facts.append(payment)
     content |= {
         "record_id": command.replacement_id,
         "replaces": before.record_id,
@@ -143,7 +183,7 @@ def correct_hours(
         "policy_version": policies.version,
         "after_close": bool(closed) or None,
     }
-    return [reversal, HoursVerified(**content, **counted)]
+    return [*facts, HoursVerified(**content, **figures(credited, came_to, paid_already))]
 
 
 def request_correction(command: RequestCorrection, record: Record) -> list[Event]:
@@ -194,6 +234,7 @@ def _reversal(
     periods: Periods,
     account: TimeAccount,
     pool: SharedBalance,
+    back: PaidBack | None,
 ) -> HoursReversed:
     content, counted = record.content, record.figures
     assert content is not None  # noqa: S101  (it is verified)
@@ -211,7 +252,20 @@ def _reversal(
         after_close=after_close or None,
         replaced_by=command.replacement_id if isinstance(command, CorrectHours) else None,
         request_id=record.request_id,
-        **taken_back(account, counted, record.figured_position, pool.credits),
+        redemption_id=content.redemption_id,
+        **taken_back(account, counted, record.figured_position, pool.credits, back),
+    )
+
+
+def _paid_back(redemption: Redemption, recording: Recording, pocket: str) -> PaidBack | None:
+    """Where what a redemption has paid goes back to, as received on the day; None: it paid none."""
+    if redemption.reserved is None or redemption.payment is None:
+        return None
+    return PaidBack(
+        f"person:{redemption.reserved.member_id}:{pocket}",
+        redemption.payment,
+        recording.today.isoformat(),
+        lot_end(recording.today, recording.values),
     )
 
 

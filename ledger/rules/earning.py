@@ -1,7 +1,7 @@
 """What a service comes to, minutes and credits with their lines, and how that is taken back."""
 
 from datetime import date
-from typing import Protocol, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
 
 from ledger.events import (
     DONATION_POOL,
@@ -11,6 +11,7 @@ from ledger.events import (
     Line,
 )
 from ledger.policy import Values, credits_for, lot_end
+from ledger.rules.lots import Age
 from ledger.rules.time_account import Interval, TimeAccount
 from ledger.units import MINUTE, Credits, Minutes, Refused
 
@@ -26,10 +27,24 @@ class Figures(TypedDict):
     duty_minutes: int | None
     capped: int | None
     overflowed: int | None
+    paid_from_hold: int | None
     expires_on: str | None
 
 
-def figures(
+class Earned(NamedTuple):
+    """What a record comes to before anybody has paid for it."""
+
+    minutes: Minutes
+    duty_minutes: int | None
+    overlap_minutes: int
+    rate_bps: int
+    credits: int  # before the caps
+    of_the_day: int  # what the daily cap leaves of them
+    served_on: date
+    values: Values
+
+
+def earned(
     account: TimeAccount,
     span: Interval,
     break_minutes: int,
@@ -39,12 +54,10 @@ def figures(
     no_credit: bool,
     served_on: date,
     values: Values,
-    member_id: str,
-) -> Figures:
-    """What a record comes to for an account as it stands, by the policy of its service date.
+) -> Earned:
+    """What a record comes to by the policy of its service date, up to the daily cap.
 
-    The order (DOMAIN, section 4): minutes, rounding, rate, late effect, daily cap, receivable,
-    stock cap. The stock cap cuts only what would stay with the person.
+    The order (DOMAIN, section 4): minutes, rounding, rate, late effect, daily cap.
     """
     start, end = span
     said = (end - start - break_minutes * MINUTE) // MINUTE
@@ -52,29 +65,51 @@ def figures(
     if counted < 1:
         raise Refused("overlapping_service")
     minutes = Minutes(0 if on_duty else counted)
-    earned, rate_bps = credits_for(minutes, category, values)
+    credits, rate_bps = credits_for(minutes, category, values)
     if no_credit:
-        earned = Credits(0)
-    of_the_day = min(earned, _room(values["daily_cap"], account.granted.get(str(served_on), 0)))
-    repaid = min(of_the_day, account.receivable)
-    kept = min(of_the_day - repaid, _room(values["stock_cap"], account.stock))
-    overflowed = of_the_day - repaid - kept if values["overflow_to"] == "pool" else 0
-    credits = repaid + kept
+        credits = Credits(0)
+    room = _room(values["daily_cap"], account.granted.get(str(served_on), 0))
+    return Earned(
+        minutes,
+        counted if on_duty else None,
+        said - counted,
+        rate_bps,
+        credits,
+        min(credits, room),
+        served_on,
+        values,
+    )
+
+
+def figures(account: TimeAccount, came_to: Earned, paid_already: int = 0) -> Figures:
+    """What a record comes to for an account as it stands, where so much of it was paid already.
+
+    The order goes on (DOMAIN, section 4): paid from a hold, receivable, stock cap. Only the rest is
+    issued, and the stock cap cuts only what of that would stay with the person.
+    """
+    values, of_the_day = came_to.values, came_to.of_the_day
+    paid = min(of_the_day, paid_already)
+    repaid = min(of_the_day - paid, account.receivable)
+    kept = min(of_the_day - paid - repaid, _room(values["stock_cap"], account.stock))
+    overflowed = of_the_day - paid - repaid - kept if values["overflow_to"] == "pool" else 0
+    credits = paid + repaid + kept
+    mine = f"person:{account.member_id}"
     return {
-        "minutes": minutes,
-        "overlap_minutes": said - counted,
+        "minutes": came_to.minutes,
+        "overlap_minutes": came_to.overlap_minutes,
         "credits": credits,
-        "rate_bps": rate_bps,
+        "rate_bps": came_to.rate_bps,
         "entries": _lines(
-            (SERVICE_ISSUE, -credits - overflowed),
-            (f"person:{member_id}:available", kept),
-            (f"person:{member_id}:receivable", repaid),
+            (SERVICE_ISSUE, -repaid - kept - overflowed),
+            (f"{mine}:available", kept),
+            (f"{mine}:receivable", repaid),
             (DONATION_POOL, overflowed),
         ),
-        "duty_minutes": counted if on_duty else None,
-        "capped": earned - credits - overflowed or None,
+        "duty_minutes": came_to.duty_minutes,
+        "capped": came_to.credits - credits - overflowed or None,
         "overflowed": overflowed or None,
-        "expires_on": lot_end(served_on, values) if kept else None,
+        "paid_from_hold": paid or None,
+        "expires_on": lot_end(came_to.served_on, values) if kept else None,
     }
 
 
@@ -82,13 +117,15 @@ class Figured(Protocol):
     """What a record came to, as far as a reversal asks."""
 
     @property
-    def member_id(self) -> str: ...
+    def served_on(self) -> str: ...
     @property
     def minutes(self) -> int: ...
     @property
     def credits(self) -> int: ...
     @property
     def overflowed(self) -> int | None: ...
+    @property
+    def paid_from_hold(self) -> int | None: ...
     @property
     def points(self) -> int | None: ...
 
@@ -102,6 +139,20 @@ class TakenBack(TypedDict):
     entries: tuple[Line, ...]
     overflowed: int | None
     points: int | None
+    paid_from_hold: int | None
+    paid_at: int | None
+    paid_on: str | None
+    on: str | None
+    expires_on: str | None
+
+
+class PaidBack(NamedTuple):
+    """Where the payment that a record cites has to go back to."""
+
+    account: str  # of who redeemed
+    paid: Age  # the lot that the provider was paid as
+    on: str  # the date of the lot that goes back, and its end
+    expires_on: str | None
 
 
 def taken_back(
@@ -109,32 +160,44 @@ def taken_back(
     figured: Figured,
     position: int,
     pool_credits: int,
+    paid_back: PaidBack | None = None,
 ) -> TakenBack:
     """Undo what the fact at `position` let a record come to.
 
     What had overflowed comes out of the donation pool, and what the pool lacks is written off. The
-    record's credits come out of what expired of its lot, what is left of it and the oldest lots,
-    and what is left then is a receivable. Nothing held or frozen is touched.
+    record's credits come out of what expired of its lots, what is left of them and the oldest lots,
+    and what is left then is a receivable. Nothing held or frozen is touched. Of the credits, what a
+    redemption had paid goes back to who redeemed, and the rest to where it was issued.
     """
-    member_id, overflowed = figured.member_id, figured.overflowed or 0
+    overflowed, paid = figured.overflowed or 0, figured.paid_from_hold or 0
+    if paid_back is None or not paid:
+        paid_back, paid = None, 0
+    owned = [(figured.served_on, position), *([paid_back.paid] if paid_back else ())]
     out_of_pool = min(overflowed, max(0, pool_credits))
-    expired = min(figured.credits, account.lots.expired.get(position, 0))
+    expired = min(figured.credits, account.lots.gone(owned))
     available = min(figured.credits - expired, account.available)
     owed = figured.credits - expired - available
+    mine = f"person:{account.member_id}"
     return {
         "reverses": position,
         "minutes": -figured.minutes,
         "credits": -figured.credits,
         "entries": _lines(
-            (SERVICE_ISSUE, figured.credits + overflowed),
+            (SERVICE_ISSUE, figured.credits - paid + overflowed),
+            (paid_back.account if paid_back else "", paid),
             (DONATION_POOL, -out_of_pool),
             (WRITTEN_OFF, out_of_pool - overflowed),
             (EXPIRED, -expired),
-            (f"person:{member_id}:available", -available),
-            (f"person:{member_id}:receivable", -owed),
+            (f"{mine}:available", -available),
+            (f"{mine}:receivable", -owed),
         ),
         "overflowed": -overflowed or None,
         "points": -figured.points if figured.points else None,
+        "paid_from_hold": -paid or None,
+        "paid_at": paid_back.paid[1] if paid_back else None,
+        "paid_on": paid_back.paid[0] if paid_back else None,
+        "on": paid_back.on if paid_back else None,
+        "expires_on": paid_back.expires_on if paid_back else None,
     }
 
 

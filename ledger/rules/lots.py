@@ -1,8 +1,12 @@
 """Lots: each earning of a person as one dated amount, spent oldest first, perhaps with an end."""
 
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 
 import msgspec
+
+Age = tuple[str, int]
+"""What orders lots and names one: its date, and the position of the fact that made it."""
 
 
 class Lot(msgspec.Struct, gc=False):
@@ -36,13 +40,15 @@ class Lots:
             credits -= given[-1].left
         return given
 
-    def take_back(self, dated: str, position: int, credits: int) -> list[Lot]:
-        """Take so much out of one lot, and what it lacks out of the oldest; what each gave."""
-        place = bisect_left(self.open, (dated, position), key=_age)
-        if place == len(self.open) or self.open[place].position != position or not credits:
-            return self.take(credits)
-        given = self._take(place, credits)
-        return [given, *self.take(credits - given.left)]
+    def take_back(self, owned: Sequence[Age], credits: int) -> list[Lot]:
+        """Take so much out of some lots, and what they lack out of the oldest; what each gave."""
+        given: list[Lot] = []
+        for age in owned:
+            place = bisect_left(self.open, age, key=_age)
+            if credits and place < len(self.open) and self.open[place].position == age[1]:
+                given.append(self._take(place, credits))
+                credits -= given[-1].left
+        return [*given, *self.take(credits)]
 
     def put_back(self, lots: list[Lot]) -> None:
         """What was taken is here again, in the lots that it was taken from."""
@@ -65,11 +71,25 @@ class Lots:
             self.open = [lot for lot in self.open if lot.position not in self.expired]
         return gone
 
-    def restore(self, position: int, credits: int) -> None:
-        """So much of what expired of a lot is undone: its earning was taken back."""
-        self.expired[position] -= credits
-        if not self.expired[position]:
-            del self.expired[position]
+    def gone(self, owned: Sequence[Age]) -> int:
+        """What of some lots has expired."""
+        return sum(self.expired.get(position, 0) for _, position in owned)
+
+    def restore(self, owned: Sequence[Age], credits: int) -> list[tuple[int, int]]:
+        """So much of what expired of some lots is undone, their earning was taken back.
+
+        Answers the position and the part of each.
+        """
+        parts: list[tuple[int, int]] = []
+        for _, position in owned:
+            part = min(credits, self.expired.get(position, 0))
+            if part:
+                parts.append((position, part))
+                credits -= part
+                self.expired[position] -= part
+                if not self.expired[position]:
+                    del self.expired[position]
+        return parts
 
     def copied(self) -> "Lots":
         """Other lots of the same content."""
@@ -87,5 +107,5 @@ class Lots:
         return msgspec.structs.replace(lot, left=credits)
 
 
-def _age(lot: Lot) -> tuple[str, int]:
+def _age(lot: Lot) -> Age:
     return lot.dated, lot.position

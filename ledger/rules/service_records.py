@@ -20,11 +20,12 @@ from ledger.events import (
     SubmittedHoursVerified,
 )
 from ledger.policy import Policies, is_late
-from ledger.rules.earning import figures
+from ledger.rules.earning import earned, figures
 from ledger.rules.grading import Grade
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
 from ledger.rules.periods import Periods
+from ledger.rules.redemptions import NO_REDEMPTION, Redemption, citable_or_refuse
 from ledger.rules.time_account import TimeAccount
 from ledger.rules.units import Unit
 from ledger.units import Refused, epoch_micros, instant_text
@@ -35,7 +36,7 @@ ONE_STEP_EVIDENCE = ("checked", "attested")
 SECOND_PERSON_GRADES = ("G3", "G4")
 """Grades of an organisation at which all its records wait for another actor's word."""
 
-NOT_KNOWN_YET = ("certification_id", "order_id", "project_id", "programme_id", "redemption_id")
+NOT_KNOWN_YET = ("certification_id", "order_id", "project_id", "programme_id")
 """References to things that this ledger does not hold: none of them can be found."""
 
 # States that stand for those of a record that does not exist, which no rule comes to read.
@@ -65,6 +66,7 @@ class Content(TypedDict):
     break_minutes: int | None
     professional: bool | None
     supervisor_id: str | None
+    redemption_id: str | None
 
 
 class Record:
@@ -125,6 +127,7 @@ def post_hours(
     periods: Periods,
     grade: Grade,
     supervisor: Member | None = None,
+    redemption: Redemption = NO_REDEMPTION,
 ) -> list[Event]:
     """Record a service: minutes as served, credits as the policy of that day grants them."""
     if before.content is not None:
@@ -145,6 +148,10 @@ def post_hours(
         raise Refused("organisation_suspended", organisation=command.organisation)
     if member.closed:
         raise Refused("member_closed")
+    if command.redemption_id is not None:
+        citable_or_refuse(
+            redemption, command.redemption_id, command.member_id, command.organisation
+        )
     over_or_refuse(command.ended_at, command.at)
 
     _, zone, today, when_recorded = policies.recording(command.at)
@@ -177,6 +184,7 @@ def post_hours(
         "break_minutes": command.break_minutes or None,
         "professional": command.professional or None,
         "supervisor_id": command.supervisor_id,
+        "redemption_id": command.redemption_id,
     }
     own_hours = command.actor_member == command.member_id
     colour = grade.in_force(today)
@@ -187,7 +195,7 @@ def post_hours(
                 **content, own_hours=own_hours or None, admin_needed=admin_needed or None
             )
         ]
-    came_to = figures(
+    came_to = earned(
         account,
         (epoch_micros(command.started_at), epoch_micros(command.ended_at)),
         command.break_minutes,
@@ -196,9 +204,8 @@ def post_hours(
         no_credit=bool(content["no_credit"]),
         served_on=served_on,
         values=of_the_day,
-        member_id=command.member_id,
     )
-    return [HoursVerified(**content, **came_to)]
+    return [HoursVerified(**content, **figures(account, came_to, redemption.paid))]
 
 
 def verify_hours(
@@ -209,6 +216,7 @@ def verify_hours(
     account: TimeAccount = NO_ACCOUNT,
     grade: Grade = NO_GRADE,
     poster: str = "",
+    redemption: Redemption = NO_REDEMPTION,
 ) -> list[Event]:
     """Let a record count: counted now, by the policy of its service date."""
     content = in_state("submitted", record, command, "verified")
@@ -223,7 +231,7 @@ def verify_hours(
     served_on = date.fromisoformat(content.served_on)
     if periods.is_closed(served_on):
         raise Refused("period_closed", month=f"{served_on:%Y-%m}")
-    came_to = figures(
+    came_to = earned(
         account,
         account.waiting[content.record_id],
         content.break_minutes or 0,
@@ -232,7 +240,6 @@ def verify_hours(
         no_credit=bool(content.no_credit),
         served_on=served_on,
         values=policies.on(served_on),
-        member_id=content.member_id,
     )
     return [
         SubmittedHoursVerified(
@@ -243,7 +250,7 @@ def verify_hours(
             policy_version=policies.version,
             reason=command.reason,
             evidence="attested" if content.evidence == "self_reported" else None,
-            **came_to,
+            **figures(account, came_to, redemption.paid),
         )
     ]
 
@@ -262,6 +269,7 @@ def reject_hours(command: RejectHours, record: Record, poster: str = "") -> list
             organisation=content.organisation,
             served_on=content.served_on,
             reason=command.reason,
+            redemption_id=content.redemption_id,
         )
     ]
 
@@ -304,6 +312,7 @@ def _same_or_refuse(before: PostedContent, command: PostHours) -> None:
         and before.evidence == command.evidence
         and (before.professional or False) == command.professional
         and before.supervisor_id == command.supervisor_id
+        and before.redemption_id == command.redemption_id
         and all(getattr(before, name) == getattr(command, name) for name in NOT_KNOWN_YET)
     )
     if not same:

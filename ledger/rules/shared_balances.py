@@ -1,4 +1,4 @@
-"""Balances of accounts that are no person's: pools and funds, which facts of many streams move."""
+"""Balances that facts of many streams move: of pools and funds, and the stock of rewards."""
 
 from ledger.events import Event
 
@@ -7,7 +7,7 @@ SHARED = ("pool:", "org:", "issue:grant:")
 
 
 class SharedBalance:
-    """What such an account holds."""
+    """What such an account holds; of a stock, `stock:<code>`, how many items."""
 
     def __init__(self, account: str, credits: int = 0) -> None:
         self.account = account
@@ -20,7 +20,7 @@ class SharedBalance:
 
 def moved(event: Event) -> dict[str, int]:
     """What a fact changes of such accounts; mostly nothing."""
-    changes: dict[str, int] = {}
+    changes: dict[str, int] = dict(event.stock_lines)
     for account, credits in getattr(event, "entries", ()):
         if account.startswith(SHARED):
             changes[account] = changes.get(account, 0) + credits

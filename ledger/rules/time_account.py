@@ -16,6 +16,10 @@ from ledger.events import (
     HoursVerified,
     Line,
     Moved,
+    RedemptionCancelled,
+    RedemptionExpired,
+    RedemptionFulfilled,
+    RedemptionReserved,
     SubmittedHoursVerified,
 )
 from ledger.rules.lots import Lot, Lots
@@ -29,6 +33,7 @@ class TimeAccount:
     """A person's counted intervals, balances and lots, folded from the account's stream."""
 
     def __init__(self, member_id: str = "") -> None:
+        self.member_id = member_id
         self._mine = f"person:{member_id}:"  # how the names of the accounts begin
         # the intervals of verified records, in order of start: 16 bytes each, for decades
         self.starts = array("q")
@@ -42,6 +47,7 @@ class TimeAccount:
         self.receivable = Credits(0)  # positive: what the person owes
         self.lots = Lots()  # of what is available
         self.frozen_lots = Lots()
+        self.holds: dict[str, Lots] = {}  # by redemption
         self.given: dict[str, int] = {}  # year -> what was given to relations
         self.granted: dict[str, int] = {}  # service date -> what its services came to, in credits
 
@@ -59,8 +65,18 @@ class TimeAccount:
                 self.waiting[event.record_id] = interval(event.started_at, event.ended_at)
             case SubmittedHoursVerified():
                 self._count(self.waiting.pop(event.record_id), event, position)
-            case HoursReversed():
+            case HoursReversed() if event.member_id == self.member_id:
                 self._free(event)
+            case HoursReversed():
+                self._return(event, position)
+            case RedemptionReserved():
+                self.reserve(event.redemption_id, event.credits)
+            case RedemptionFulfilled() if event.member_id == self.member_id:
+                self.settle(event.redemption_id, event.credits)
+            case RedemptionFulfilled():
+                self._be_paid(event, position)
+            case RedemptionCancelled() | RedemptionExpired():
+                self.settle(event.redemption_id, 0)
             case CreditsExpired():
                 self._post(event.entries)
                 self.lots.expire(event.as_of)
@@ -112,12 +128,33 @@ class TimeAccount:
         self.available = Credits(self.available + credits)
         self.lots.put_back(self.frozen_lots.take(credits))
 
+    def reserve(self, redemption_id: str, credits: int) -> None:
+        """So much of what is available is held for a redemption, the oldest first."""
+        self.hold(redemption_id, credits, self.lots.take(credits))
+
+    def hold(self, redemption_id: str, credits: int, lots: list[Lot]) -> None:
+        """So much is held for a redemption, out of these lots."""
+        self.available = Credits(self.available - credits)
+        self.held = Credits(self.held + credits)
+        held = self.holds[redemption_id] = Lots()
+        held.put_back(lots)
+
+    def settle(self, redemption_id: str, paid: int) -> None:
+        """So much of a hold is paid, the oldest first; the rest is available again as it was."""
+        hold = self.holds.pop(redemption_id)
+        hold.take(paid)
+        released = sum(lot.left for lot in hold.open)
+        self.held = Credits(self.held - paid - released)
+        self.available = Credits(self.available + released)
+        self.lots.put_back(hold.open)
+
     def copied(self) -> "TimeAccount":
         """Another account of the same past, to see what a further fact would make of it."""
         other = copy(self)
         other.starts, other.ends = self.starts[:], self.ends[:]
         other.waiting, other.granted = dict(self.waiting), dict(self.granted)
         other.lots, other.frozen_lots = self.lots.copied(), self.frozen_lots.copied()
+        other.holds = {name: hold.copied() for name, hold in self.holds.items()}
         other.given = dict(self.given)
         return other
 
@@ -130,9 +167,9 @@ class TimeAccount:
         self.ends.insert(place, end)
         self.longest = max(self.longest, end - start)
         self.minutes = Minutes(self.minutes + event.minutes)
+        self._grant(event.served_on, event.credits + (event.overflowed or 0))
         if not event.entries:
             return
-        self._grant(event.served_on, event.credits + (event.overflowed or 0))
         before = self.available
         self._post(event.entries)
         if received := self.available - before:
@@ -151,17 +188,31 @@ class TimeAccount:
         self._grant(event.served_on, event.credits + (event.overflowed or 0))
         before = self.available
         self._post(event.entries)
-        self.lots.take_back(event.served_on, event.reverses, before - self.available)
-        restored = dict(event.entries).get(EXPIRED, 0)
-        if restored:
-            self.lots.restore(event.reverses, -restored)
+        self.lots.take_back(event.lots, before - self.available)
+        self.lots.restore(event.lots, -dict(event.entries).get(EXPIRED, 0))
+
+    def _return(self, event: HoursReversed, position: int) -> None:
+        """What a redemption of this person had paid is back, perhaps to be held once more."""
+        assert event.on is not None  # noqa: S101  (a payment went back)
+        credits = -(event.paid_from_hold or 0)
+        self.receive(Lot(event.on, position, credits, event.expires_on))
+        if f"{self._mine}held" in dict(event.entries):
+            assert event.redemption_id is not None  # noqa: S101
+            back = self.lots.take_back([(event.on, position)], credits)
+            self.hold(event.redemption_id, credits, back)
+
+    def _be_paid(self, event: RedemptionFulfilled, position: int) -> None:
+        """This person has served another, who pays."""
+        before = self.available
+        self._post(event.entries)
+        if received := self.available - before:
+            self.lots.add(Lot(event.on, position, received, event.expires_on))
 
     def _grant(self, served_on: str, credits: int) -> None:
-        granted = self.granted.get(served_on, 0) + credits
-        if granted:
+        if granted := self.granted.get(served_on, 0) + credits:
             self.granted[served_on] = granted
         else:
-            del self.granted[served_on]
+            self.granted.pop(served_on, None)
 
     def _move(self, event: Moved, position: int) -> None:
         """Spend, oldest first, or receive, as a lot of the day."""

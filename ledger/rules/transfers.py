@@ -181,7 +181,8 @@ def inherit_credits(
     **receivers: Receiver,
 ) -> list[Event]:
     """The credits of a person who has died go to the heirs by their shares."""
-    _giver_or_refuse(None, member, command.member_id)
+    if member.home is None:
+        raise Refused("not_found", pointer="/from", what=command.member_id)
     lines = _shared(command, receivers, f"person:{command.member_id}:available")
     _enough_or_refuse(command.credits, account.available)
     day = _day(command, policies)

@@ -48,7 +48,8 @@ def expire(as_of: str, member_id: str = ZHANG) -> commands.ExpireCredits:
 
 
 def finish(as_of: str, **other: object) -> commands.FinishJob:
-    return commands.FinishJob(**STAMP, job="expiry", as_of=_at(as_of), **other)
+    said = {**STAMP, "job": "expiry"} | other
+    return commands.FinishJob(as_of=_at(as_of), **said)
 
 
 def _at(day: str) -> datetime:

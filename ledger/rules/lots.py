@@ -66,9 +66,9 @@ class Lots:
     def expire(self, as_of: str) -> list[Lot]:
         """Let go of what is due; what each lot had left."""
         gone = self.due(as_of)
-        if gone:
-            self.expired |= {lot.position: lot.left for lot in gone}
-            self.open = [lot for lot in self.open if lot.position not in self.expired]
+        for lot in gone:  # a part of it may have gone before, while this one was held
+            self.expired[lot.position] = self.expired.get(lot.position, 0) + lot.left
+            self.open.remove(lot)
         return gone
 
     def gone(self, owned: Sequence[Age]) -> int:

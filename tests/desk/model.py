@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 TICK_SECONDS = 20
+HOME = "org-a"  # of everybody
 TICKS_A_DAY = 24 * 3_600 // TICK_SECONDS
 MONDAY = date(2026, 3, 2)
 
@@ -24,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "overflow_to": "discard",
     "expiry": None,
     "late_recording": {"working_days": 10, "effect": "flag"},
+    "hold_days": 14,
 }
 
 
@@ -63,6 +65,7 @@ class Service:
     category: str = "elderly"
     capacity: str = "volunteer"
     evidence: str = "attested"
+    redemption: str | None = None
 
     @property
     def ticks(self) -> frozenset[int]:
@@ -114,21 +117,53 @@ class Person:
     minutes: int = 0
     available: int = 0
     frozen: int = 0
+    held: int = 0
     receivable: int = 0
+    holds: dict[str, list[Lot]] = field(default_factory=dict)  # by redemption
     frozen_lots: list[Lot] = field(default_factory=list)
     lots: list[Lot] = field(default_factory=list)
     expired: dict[str, int] = field(default_factory=dict)  # by record
     granted: dict[date, int] = field(default_factory=dict)
 
-    def take(self, credits: int, first: str | None = None) -> None:
-        """Spend: out of a record's own lot first, if one is named, then the oldest."""
+    def take(self, credits: int, first: tuple[str, ...] = ()) -> None:
+        """Spend: out of the lots that are named first, in their order, then the oldest."""
         self.available -= credits
-        for lot in sorted(self.lots, key=lambda lot: (lot.record != first, lot.dated, lot.order)):
+        named = {record: place for place, record in enumerate(first)}
+        last = len(first)
+        for lot in sorted(
+            self.lots, key=lambda lot: (named.get(lot.record, last), lot.dated, lot.order)
+        ):
             taken = min(lot.left, credits)
             lot.left -= taken
             credits -= taken
         assert credits == 0
         self.lots = [lot for lot in self.lots if lot.left]
+
+
+@dataclass
+class Reward:
+    """What may be redeemed."""
+
+    price: int
+    peer_service: bool
+    stock: int | None
+
+
+@dataclass
+class Redemption:
+    """One redemption as it stands."""
+
+    id: str
+    member: str
+    reward: str
+    quantity: int
+    credits: int
+    expires_on: date
+    status: str = "reserved"
+    provider: str | None = None
+    paid: int = 0  # and not given back
+    lot: str = ""  # as the provider was paid last
+    cited_by: str | None = None
 
 
 @dataclass
@@ -146,8 +181,11 @@ class Model:
     pool: int = 0
     written_off: int = 0
     sunk: int = 0  # in sink:expired
+    redeemed: int = 0
     issued: int = 0
-    job_as_of: date | None = None
+    rewards: dict[str, Reward] = field(default_factory=dict)
+    redemptions: dict[str, Redemption] = field(default_factory=dict)
+    jobs: dict[str, date] = field(default_factory=dict)  # the last date of each
     counted: int = 0
 
     # -- policies ------------------------------------------------------------------------------
@@ -178,6 +216,8 @@ class Model:
             if stands.said != said:
                 raise No("receipt_reused")
             return stands
+        if said.redemption is not None:
+            self.citable(said, organisation)
         if said.on.isoformat()[:7] in self.closed:
             raise No("period_closed")
         late = self.is_late(said.ended_on)
@@ -188,6 +228,7 @@ class Model:
         record.admin_needed = self.grades.get(organisation) == "G4"
         if not self.waits(actor, said, organisation):
             self.count(record)
+        self.cite(record)
         self.records[id] = record
         self.receipts[organisation, receipt] = id
         return record
@@ -216,6 +257,8 @@ class Model:
         record = self.in_state(id, "submitted")
         self.another(actor, record)
         record.status = "rejected"
+        if record.said.redemption is not None:
+            self.redemptions[record.said.redemption].cited_by = None
         return record
 
     def reverse(self, actor: Actor, id: str) -> Record:
@@ -236,6 +279,11 @@ class Model:
         asked = (self.two_needed(one.evidence, record.organisation) for one in (record.said, said))
         if any(asked) and actor.name == record.poster.name:
             raise No("second_person_needed")
+        again = said.redemption is not None and said.redemption == record.said.redemption
+        if again and said.member != record.said.member:
+            raise No("wrong_state")
+        if said.redemption is not None and not again:
+            self.citable(said, record.organisation)
         seconds = said.length * TICK_SECONDS
         if seconds <= said.break_minutes * 60:
             raise No("break_too_long")
@@ -258,11 +306,15 @@ class Model:
             record.no_credit,
         )
         try:
-            self.uncount(record, "corrected")
-            self.count(replacement)
+            if again:
+                self.replace_paid(record, replacement)
+            else:
+                self.uncount(record, "corrected")
+                self.count(replacement)
         except No:
             self.__dict__.update(before)
             raise
+        self.cite(replacement)
         self.records[new_id] = replacement
         self.receipts[record.organisation, record.receipt] = new_id
         return replacement
@@ -304,14 +356,140 @@ class Model:
             if part:
                 self.receive(member, part)
 
-    def receive(self, member: str, credits: int) -> None:
-        """A lot of the day."""
+    # -- redemptions ---------------------------------------------------------------------------
+
+    def restock(self, reward: str, quantity: int) -> None:
+        stock = self.rewards[reward].stock
+        if stock is None:
+            raise No("no_stock_counted")
+        self.rewards[reward].stock = stock + quantity
+
+    def reserve(self, id: str, member: str, reward: str, quantity: int) -> Redemption:
+        offered, person = self.rewards[reward], self.people[member]
+        if offered.stock is not None and quantity > offered.stock:
+            raise No("out_of_stock")
+        credits = offered.price * quantity
+        if credits > person.available:
+            raise No("not_enough_credits")
+        if offered.stock is not None:
+            offered.stock -= quantity
+        self.hold(id, person, credits, person.lots)
+        ends = self.today + timedelta(days=self.value("hold_days", self.today))
+        made = Redemption(id, member, reward, quantity, credits, ends)
+        self.redemptions[id] = made
+        return made
+
+    def hold(self, id: str, person: Person, credits: int, lots: list[Lot]) -> None:
+        """So much is held, of the oldest of these lots."""
+        person.available -= credits
+        person.held += credits
+        person.holds[id] = []
+        _shift(lots, person.holds[id], credits)
+        person.lots = [lot for lot in person.lots if lot.left]
+
+    def end(self, id: str, status: str) -> Redemption:
+        found = self.redemptions[id]
+        if found.status != "reserved":
+            raise No("wrong_state")
+        found.status = status
+        return found
+
+    def fulfil(self, id: str, credits: int | None, provider: str | None) -> Redemption:
+        found = self.redemptions[id]
+        offered = self.rewards[found.reward]
+        if found.status != "reserved":
+            raise No("wrong_state")
+        if not offered.peer_service and provider is not None:
+            raise No("no_provider")
+        if offered.peer_service and provider is None:
+            raise No("provider_needed")
+        if provider == found.member:
+            raise No("to_oneself")
+        paid = found.credits if credits is None else credits
+        if paid > found.credits:
+            raise No("not_enough_credits")
+        found.status = "fulfilled"
+        self.pay(found, paid, provider)
+        if offered.stock is not None:  # an item that is paid for in part is taken
+            offered.stock += found.quantity - sum(
+                1 for item in range(found.quantity) if item * offered.price < paid
+            )
+        return found
+
+    def pay(self, redemption: Redemption, paid: int, provider: str | None) -> None:
+        """So much of what is held goes, the rest is what it was."""
+        person = self.people[redemption.member]
+        hold = person.holds.pop(redemption.id)
+        held = sum(lot.left for lot in hold)
+        gone: list[Lot] = []
+        _shift(hold, gone, paid)
+        _shift(hold, person.lots, held - paid)
+        person.held -= held
+        person.available += held - paid
+        redemption.provider, redemption.paid = provider, redemption.paid + paid
+        if provider is None:
+            self.redeemed += paid
+            return
+        repaid = min(paid, self.people[provider].receivable)
+        self.people[provider].receivable -= repaid
+        redemption.lot = self.receive(provider, paid - repaid)
+
+    def cancel(self, id: str) -> Redemption:
+        return self.give_up(self.end(id, "cancelled"))
+
+    def expire_hold(self, id: str, as_of: date) -> bool:
+        found = self.redemptions[id]
+        ran = self.jobs.get("holds")
+        if found.status != "reserved" or as_of < found.expires_on or (ran and as_of <= ran):
+            return False
+        self.give_up(self.end(id, "expired"))
+        return True
+
+    def give_up(self, redemption: Redemption) -> Redemption:
+        offered = self.rewards[redemption.reward]
+        if offered.stock is not None:
+            offered.stock += redemption.quantity
+        person = self.people[redemption.member]
+        _shift(person.holds.pop(redemption.id), person.lots, redemption.credits)
+        person.held -= redemption.credits
+        person.available += redemption.credits
+        return redemption
+
+    def citable(self, said: Service, organisation: str) -> None:
+        """Fulfilled, with this provider, cited by none yet; and seen by who posts."""
+        found = self.redemptions[said.redemption or ""]
+        if found.status != "fulfilled" or found.provider != said.member:
+            raise No("wrong_state" if organisation == HOME else "not_found")
+        if found.cited_by:
+            raise No("wrong_state")
+
+    def cite(self, record: Record) -> None:
+        if record.said.redemption is not None:
+            self.redemptions[record.said.redemption].cited_by = record.id
+
+    def replace_paid(self, record: Record, replacement: Record) -> None:
+        """The correction takes again what the reversal gives back, as far as it needs it."""
+        redemption = self.redemptions[record.said.redemption or ""]
+        back = record.figures["paid_from_hold"]
+        lot = self.uncount(record, "corrected")
+        again = min(back, self.of_the_day(replacement)["of_the_day"])
+        if again:
+            person = self.people[redemption.member]
+            (returned,) = [one for one in person.lots if one.record == lot]
+            self.hold(redemption.id, person, back, [returned])
+            self.pay(redemption, again, redemption.provider)
+        self.count(replacement)
+
+    def receive(self, member: str, credits: int) -> str:
+        """A lot of the day; its name."""
         expiry = self.value("expiry", self.today)
         ends = _months_after(self.today, expiry["months"]) if expiry is not None else None
         self.counted += 1
         self.people[member].available += credits
         lot = Lot(self.today, self.counted, f"received {self.counted}", credits, ends)
-        self.people[member].lots.append(lot)
+        if credits:
+            self.people[member].lots.append(lot)
+        return lot.record
 
     def freeze(self, member: str, credits: int) -> None:
         person = self.people[member]
@@ -332,7 +510,8 @@ class Model:
     def expire(self, member: str, as_of: date) -> int:
         """What is gone of a member's lots; a job at or before its last date does nothing."""
         person = self.people[member]
-        if self.job_as_of is not None and as_of <= self.job_as_of:
+        ran = self.jobs.get("expiry")
+        if ran is not None and as_of <= ran:
             return 0
         due = [lot for lot in person.lots if lot.expires_on is not None and lot.expires_on <= as_of]
         for lot in due:
@@ -343,12 +522,12 @@ class Model:
         self.sunk += gone
         return gone
 
-    def finish(self, as_of: date, *, is_future: bool) -> bool:
+    def finish(self, job: str, as_of: date, *, is_future: bool) -> bool:
         if is_future:
             raise No("in_the_future")
-        if self.job_as_of is not None and as_of <= self.job_as_of:
+        if job in self.jobs and as_of <= self.jobs[job]:
             return False
-        self.job_as_of = as_of
+        self.jobs[job] = as_of
         return True
 
     def close(self, month: str) -> None:
@@ -377,8 +556,8 @@ class Model:
         if actor.name == record.poster.name:
             raise No("second_person_needed")
 
-    def count(self, record: Record) -> None:
-        """Minutes, rounding, rate, late effect, daily cap, receivable, stock cap."""
+    def of_the_day(self, record: Record) -> dict[str, int]:
+        """Minutes, rounding, rate, late effect, daily cap."""
         said, person = record.said, self.people[record.said.member]
         taken = frozenset().union(*person.occupied.values())
         claimed = (len(said.ticks) * TICK_SECONDS - said.break_minutes * 60) // 60
@@ -399,12 +578,28 @@ class Model:
         daily_cap = self.value("daily_cap", said.on)
         if daily_cap is not None:
             kept = min(kept, max(0, daily_cap - person.granted.get(said.on, 0)))
-        repaid = min(kept, person.receivable)
-        own = kept - repaid
+        return {
+            "minutes": minutes,
+            "overlap_minutes": claimed - counted,
+            "earned": earned,
+            "of_the_day": kept,
+        }
+
+    def count(self, record: Record) -> None:
+        """Paid from a hold, receivable, stock cap."""
+        said, person = record.said, self.people[record.said.member]
+        came = self.of_the_day(record)
+        minutes, earned, kept = came["minutes"], came["earned"], came["of_the_day"]
+        paid = 0
+        if said.redemption is not None:
+            paid = min(kept, self.redemptions[said.redemption].paid)
+        repaid = min(kept - paid, person.receivable)
+        own = kept - paid - repaid
         stock_cap = self.value("stock_cap", said.on)
         if stock_cap is not None:
-            own = min(own, max(0, stock_cap - person.available - person.frozen))
-        cut = kept - repaid - own
+            stock = person.available + person.frozen + person.held
+            own = min(own, max(0, stock_cap - stock))
+        cut = kept - paid - repaid - own
         overflowed = cut if self.value("overflow_to", said.on) == "pool" else 0
 
         person.occupied[record.id] = said.ticks
@@ -412,7 +607,7 @@ class Model:
         person.receivable -= repaid
         person.available += own
         came_to = repaid + own + overflowed
-        person.granted[said.on] = person.granted.get(said.on, 0) + came_to
+        person.granted[said.on] = person.granted.get(said.on, 0) + came_to + paid
         self.pool += overflowed
         self.issued += came_to
         self.counted += 1
@@ -425,32 +620,50 @@ class Model:
         record.status = "verified"
         record.figures = {
             "minutes": minutes,
-            "overlap_minutes": claimed - counted,
-            "credits": repaid + own,
+            "overlap_minutes": came["overlap_minutes"],
+            "credits": paid + repaid + own,
+            "paid_from_hold": paid,
             "overflowed": overflowed,
-            "capped": earned - repaid - own - overflowed,
+            "capped": earned - paid - repaid - own - overflowed,
             "expires_on": expires_on.isoformat() if expires_on else None,
         }
 
-    def uncount(self, record: Record, status: str) -> None:
-        """The overflowed part, the expired part, its own lot, the oldest, a receivable."""
+    def uncount(self, record: Record, status: str) -> str:
+        """The overflowed part, the expired part, its own lots, the oldest, a receivable.
+
+        What was paid from a hold goes back to who redeemed; answers the name of that lot.
+        """
         person, came_to = self.people[record.said.member], record.figures
         credits, overflowed = came_to["credits"], came_to["overflowed"]
+        paid = came_to["paid_from_hold"]
+        redemption = self.redemptions[record.said.redemption or ""] if paid else None
         out_of_pool = min(overflowed, self.pool)
         self.pool -= out_of_pool
         self.written_off -= overflowed - out_of_pool
-        self.issued -= credits + overflowed
+        self.issued -= credits - paid + overflowed
         del person.occupied[record.id]
         person.minutes -= came_to["minutes"]
         person.granted[record.said.on] = (
             person.granted.get(record.said.on, 0) - credits - overflowed
         )
-        expired = min(credits, person.expired.pop(record.id, 0))
+        own = (record.id, redemption.lot) if redemption else (record.id,)
+        expired = 0
+        for name in own:
+            part = min(credits - expired, person.expired.get(name, 0))
+            expired += part
+            if part:
+                person.expired[name] -= part
+                if not person.expired[name]:
+                    del person.expired[name]
         self.sunk -= expired
         available = min(credits - expired, person.available)
-        person.take(available, first=record.id)
+        person.take(available, first=own)
         person.receivable += credits - expired - available
         record.status, record.request = status, None
+        if redemption is None:
+            return ""
+        redemption.paid -= paid
+        return self.receive(redemption.member, paid)
 
 
 def _shift(source: list[Lot], target: list[Lot], credits: int) -> None:

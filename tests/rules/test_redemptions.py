@@ -226,6 +226,16 @@ def test_what_was_held_expires_after_its_release():
     given.when(expire("2026-04-09")).then(CreditsExpired, credits=120)
 
 
+def test_a_lot_that_expired_in_two_parts_is_taken_back_from_both():
+    given = saved(policy("2026-01-01", expiry={"months": 1}))
+    friday = next(fact for fact in given.facts if isinstance(fact, HoursVerified)).record_id
+    found = held(given)
+    given.given(expire("2026-04-06"), cancel(found), expire("2026-04-07"))
+    assert list(account(given).lots.expired.values()) == [180]
+    fact = given.when(reverse(friday)).then(HoursReversed)
+    assert dict(fact.entries) == {"issue:service": 180, "sink:expired": -180}
+
+
 @pytest.mark.parametrize("ending", ["fulfilled", "cancelled", "expired"])
 def test_a_hold_ends_exactly_once(ending: str):
     given = saved()

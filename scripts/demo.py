@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 FOLDER = Path(".demo")
 NOTE = "demo.json"
 SIZES = ("small", "district")
+COUNTED = ("members", "records", "redemptions")
 
 
 @verb(
@@ -163,6 +164,11 @@ def seed_demo(folder: Path, given: "Settings", size: str, seed: int) -> dict[str
             - counts["SubmittedHoursVerified"]
             - counts["HoursRejected"],
         },
+        "redemptions": {
+            "reserved": counts["RedemptionReserved"],
+            "fulfilled": counts["RedemptionFulfilled"],
+            "cancelled": counts["RedemptionCancelled"],
+        },
         "keys": [shown_key(key) for key in lived.keys],
     }
     write_note(folder, made)
@@ -171,7 +177,7 @@ def seed_demo(folder: Path, given: "Settings", size: str, seed: int) -> dict[str
 
 def lines(made: dict[str, Any]) -> list[Any]:
     """What a visitor needs: how much there is, and keys to come in with."""
-    seen = {name: made[name] for name in ("database_url", "size", "seed", "members", "records")}
+    seen = {name: made[name] for name in ("database_url", "size", "seed", *COUNTED)}
     return [fields(seen), "", table(("role", "actor", "organisation", "key"), made["keys"]), ""]
 
 

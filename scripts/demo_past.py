@@ -20,6 +20,7 @@ from api.registration import Registration, register
 from ledger.commands import (
     AddOrganisation,
     AddUnit,
+    ClosePeriod,
     Command,
     Corrected,
     CorrectHours,
@@ -32,12 +33,15 @@ from ledger.commands import (
     VerifyHours,
 )
 from ledger.desk import Answer, Done, Job, Outcome
-from ledger.events import DONATION_POOL, Evidence, HoursVerified, MemberRole
+from ledger.events import DONATION_POOL, Entry, Evidence, HoursVerified, MemberRole
 from ledger.keys import Key, NewKey, create_key
 from ledger.opening import Ledger, open_ledger
 from ledger.settings import Settings
 from ledger.units import Refused, new_id
+from projections.views import Views
 from scripts import invented
+from scripts.demo_rewards import Spending
+from scripts.due_jobs import JOBS, as_of_day, run_job
 from scripts.invented import Activity, InventedOrganisation
 
 
@@ -49,13 +53,31 @@ class Size(NamedTuple):
     organisations: int
     members: int
     records: int  # about so many
+    redemptions: int  # likewise
     days: int  # fewer than the back-fill window has
+    expiry_months: int
 
 
 SIZES = {
-    "small": Size(streets=2, communities=3, organisations=6, members=40, records=360, days=120),
+    "small": Size(
+        streets=2,
+        communities=3,
+        organisations=6,
+        members=40,
+        records=360,
+        redemptions=60,
+        days=120,
+        expiry_months=3,
+    ),
     "district": Size(
-        streets=12, communities=10, organisations=150, members=20_000, records=500_000, days=350
+        streets=12,
+        communities=10,
+        organisations=150,
+        members=20_000,
+        records=500_000,
+        redemptions=52_000,
+        days=350,
+        expiry_months=6,
     ),
 }
 
@@ -66,10 +88,12 @@ NIGHT_RATE_BPS = 12_500
 NIGHT_RATE_NEXT_BPS = 13_000
 MAY_BE_REFUSED = (  # anything else is a bug
     "overlapping_service",  # somebody else posted all of it
-    "not_enough_credits",  # donated already
+    "not_enough_credits",  # donated or redeemed already
+    "out_of_stock",
 )
 DAILY_CAP = 360
 DONATED = 30
+CLOSED_AFTER_DAYS = 80  # hours are written down and decided on within 50
 WEEKEND_WEIGHT = 1.6  # of a weekday
 STAFF = 9
 
@@ -80,6 +104,10 @@ class Staff(NamedTuple):
     organisation: InventedOrganisation
     poster: NewKey
     verifier: NewKey
+
+    def by_poster(self) -> Stamp:
+        """It is the poster who asks."""
+        return _by(self.poster.key)
 
 
 @dataclass(slots=True)
@@ -120,15 +148,20 @@ def live(
     first = now.astimezone(ZONE).date() - timedelta(days=size.days)
     clock = Clock(datetime.combine(first, time(8), ZONE))
     with open_ledger(given, clock) as ledger:
-        past = _Past(ledger, clock, size, Random(f"{size} {seed}"), now)  # noqa: S311  (no secret)
+        past = Past(ledger, clock, size, Random(f"{size} {seed}"), now)  # noqa: S311  (no secret)
         past.settle()
-        for day in range(1, size.days + 1):
-            past.live_through(first + timedelta(days=day))
+        for number in range(1, size.days + 1):
+            day = first + timedelta(days=number)
+            if day.day == 1:
+                past.begin_month(day)
+            past.live_through(day)
             heard(past.lived.counts["posted"])
         return past.lived
 
 
-class _Past:
+class Past:
+    """What has happened, what is planned, and whom it happens to."""
+
     def __init__(
         self, ledger: Ledger, clock: Clock, size: Size, rng: Random, now: datetime
     ) -> None:
@@ -136,16 +169,21 @@ class _Past:
         self._ledger = ledger
         self._clock = clock
         self._size = size
-        self._rng = rng
+        self._first = clock.at.date()
+        self.rng = rng
         self._now = now
         self._staff: list[Staff] = []
         self._people: list[Somebody] = []
         self._volunteers: list[Somebody] = []
+        self._at_home: dict[str, list[Somebody]] = {}  # volunteers by organisation
+        self.members: dict[str, Somebody] = {}
+        self._views = Views(ledger.store, ledger.views_engine)
         self._supervisors: list[str] = []
         self._due: list[tuple[datetime, int, Command]] = []  # a heap
         self._order = count()
         self._receipts: Counter[str] = Counter()
         self._posted: dict[str, tuple[Somebody, Staff]] = {}  # by record, until it is heard of
+        self._spending = Spending(self, size.redemptions / size.days)
 
     # -- the field ---------------------------------------------------------------------------
 
@@ -157,10 +195,10 @@ class _Past:
         self.lived.keys.append(self._key("admin", "管理员"))
         self.lived.keys.append(self._key("auditor", "审计员"))
         communities = [unit.code for unit in tree if unit.level == "community"]
-        founded = invented.organisations(self._size.organisations, communities, self._rng)
+        founded = invented.organisations(self._size.organisations, communities, self.rng)
         self._ask(AddOrganisation(**_cli(), **each._asdict()) for each in founded)
         for each in founded:
-            poster, verifier = invented.name(self._rng), invented.name(self._rng)
+            poster, verifier = invented.name(self.rng), invented.name(self.rng)
             self._staff.append(
                 Staff(
                     each,
@@ -170,6 +208,7 @@ class _Past:
             )
         self.lived.keys += [self._staff[0].poster, self._staff[0].verifier]
         self._register(communities)
+        self._ask(self._spending.catalogue(_cli))
 
     def _policies(self) -> Iterator[Command]:
         today = self._now.astimezone(ZONE).date()
@@ -181,6 +220,7 @@ class _Past:
             (first + timedelta(days=self._size.days // 2), _night_rate(NIGHT_RATE_BPS), "夜间服务"),
             (next_month, _night_rate(NIGHT_RATE_NEXT_BPS), "夜间服务，下月起"),
             (first, {"daily_cap": DAILY_CAP}, "每日至多六枚时间币"),
+            (first, {"expiry": {"months": self._size.expiry_months}}, "有效期"),
         ):
             yield PublishPolicy(**_cli(), effective_on=effective_on, changes=changes, note=note)
 
@@ -191,7 +231,7 @@ class _Past:
             )
 
     def _register(self, communities: list[str]) -> None:
-        rng, today = self._rng, self._now.astimezone(ZONE).date()
+        rng, today = self.rng, self._now.astimezone(ZONE).date()
         for number in range(1, self._size.members + 1):
             roles = rng.choices(_ROLES, weights=_ROLE_WEIGHTS)[0]
             somebody = Somebody(
@@ -212,6 +252,9 @@ class _Past:
             joining = [each for each in self._people if each.also is staff]
             self._join(staff, joining, "j")
         self._volunteers = [each for each in self._people if each.roles != ("resident",)]
+        self.members = {each.id: each for each in self._people}
+        for each in self._volunteers:
+            self._at_home.setdefault(each.home.organisation.code, []).append(each)
         self._supervisors = [each.id for each in self._people if "social_worker" in each.roles]
 
     def _join(self, staff: Staff, people: list[Somebody], series: str) -> list[str]:
@@ -249,8 +292,9 @@ class _Past:
         """Let people serve on a day, and organisations write down what is due by its evening."""
         weight = WEEKEND_WEIGHT if day.weekday() >= 5 else 1.0
         mean = self._size.records / self._size.days * weight * 7 / (5 + 2 * WEEKEND_WEIGHT)
-        for _ in range(int(mean + self._rng.random())):
+        for _ in range(int(mean + self.rng.random())):
             self._serve(day)
+        self._spending.live_through(day)
         evening = min(self._now, datetime.combine(day, time(23), ZONE))
         while self._due and self._due[0][0] <= evening:
             at = self._due[0][0]
@@ -260,8 +304,21 @@ class _Past:
             self._clock.at = at
             self._ask(together)
 
+    def begin_month(self, day: date) -> None:
+        """Stock is filled up, what time does is done, and a month is closed that is long over."""
+        self._clock.at = datetime.combine(day, time(0, 30), ZONE)
+        self._ask(self._spending.restocked(_cli))
+        self._views.catch_up()
+        for job in JOBS:
+            self.lived.counts["by jobs"] += run_job(
+                self._ledger, self._views, job, as_of_day(self._views, day)
+            ).facts
+        over = day - timedelta(days=CLOSED_AFTER_DAYS)
+        if over > self._first:
+            self._ask([ClosePeriod(**_cli(), month=f"{over:%Y-%m}", reason="月结")])
+
     def _serve(self, day: date) -> None:
-        rng = self._rng
+        rng = self.rng
         somebody = rng.choice(self._volunteers)
         professional = "social_worker" in somebody.roles and rng.random() < 0.6
         activity = rng.choice(
@@ -286,8 +343,9 @@ class _Past:
         start: datetime,
         end: datetime,
         professional: bool,
+        redemption_id: str | None = None,
     ) -> None:
-        rng = self._rng
+        rng = self.rng
         evidence = rng.choices(_EVIDENCE, weights=_EVIDENCE_WEIGHTS)[0]
         at = _moment_after(end + _delay(evidence, rng))
         code = staff.organisation.code
@@ -310,8 +368,9 @@ class _Past:
             evidence=evidence,
             professional=professional,
             supervisor_id=supervisor if rng.random() < 0.2 else None,
+            redemption_id=redemption_id,
         )
-        self._plan(at, command)
+        self.plan(at, command)
         self._posted[command.record_id] = (somebody, staff)
         if evidence in ("backfilled", "self_reported"):
             self._judge(command, staff, at)
@@ -319,24 +378,24 @@ class _Past:
     def _judge(self, posted: PostHours, staff: Staff, at: datetime) -> None:
         """Most of what waits is verified some days later, a little is rejected, the rest waits."""
         by, record, code = _by(staff.verifier.key), posted.record_id, staff.organisation.code
-        later = _moment_after(at + timedelta(days=self._rng.randint(1, 5)))
-        chance = self._rng.random()
-        if chance < 0.8:
-            self._plan(later, VerifyHours(**by, record_id=record, organisation=code))
-        elif chance < 0.88:
+        later = _moment_after(at + timedelta(days=self.rng.randint(1, 5)))
+        chance = self.rng.random()
+        if chance < 0.7:
+            self.plan(later, VerifyHours(**by, record_id=record, organisation=code))
+        elif chance < 0.87:
             reason = "与签到表不符"
-            self._plan(later, RejectHours(**by, record_id=record, organisation=code, reason=reason))
+            self.plan(later, RejectHours(**by, record_id=record, organisation=code, reason=reason))
 
     def _follow(self, posted: PostHours) -> None:
         """Of what counted at once a little is corrected or reversed, and some give of it."""
-        rng, (somebody, staff) = self._rng, self._posted[posted.record_id]
+        rng, (somebody, staff) = self.rng, self._posted[posted.record_id]
         by, code = _by(staff.verifier.key), staff.organisation.code
         later = _moment_after(self._clock.at + timedelta(days=rng.randint(1, 6)))
         span = posted.ended_at - posted.started_at
         match rng.random():
             case chance if chance < 0.02 and span > timedelta(minutes=45):
                 corrected: Corrected = {"ended_at": posted.ended_at - timedelta(minutes=15)}
-                self._plan(
+                self.plan(
                     later,
                     CorrectHours(
                         **by,
@@ -348,14 +407,14 @@ class _Past:
                     ),
                 )
             case chance if chance < 0.03:
-                self._plan(
+                self.plan(
                     later,
                     ReverseHours(
                         **by, record_id=posted.record_id, organisation=code, reason="重复录入"
                     ),
                 )
             case chance if chance < 0.1 and staff is somebody.home:
-                self._plan(
+                self.plan(
                     later,
                     DonateCredits(
                         **by,
@@ -368,9 +427,36 @@ class _Past:
                     ),
                 )
 
+    # -- what spending asks ------------------------------------------------------------------
+
+    def at(self, day: date, hour: int) -> datetime:
+        """An instant on the clocks of the zone."""
+        return datetime.combine(day, time(hour), ZONE)
+
+    def moment_on(self, day: date) -> datetime:
+        """When organisations sit down in the evening of a day."""
+        return datetime.combine(day, MOMENTS[-1], ZONE)
+
+    def later(self, days: int) -> datetime:
+        """When they sit down so many days from now."""
+        return _moment_after(self._clock.at + timedelta(days=days))
+
+    def volunteers_of(self, staff: Staff) -> list[Somebody]:
+        """The volunteers at home in an organisation."""
+        return self._at_home.get(staff.organisation.code, [])
+
+    def post_paid(
+        self, provider_id: str, start: datetime, end: datetime, redemption_id: str
+    ) -> None:
+        """Have the hours of a peer service posted, by the organisation that knows the provider."""
+        provider = self.members[provider_id]
+        activity = invented.PEER_SERVICE
+        self._post(provider, provider.home, activity, start, end, False, redemption_id)
+
     # -- asking ------------------------------------------------------------------------------
 
-    def _plan(self, at: datetime, command: Command) -> None:
+    def plan(self, at: datetime, command: Command) -> None:
+        """Have something asked at an instant."""
         heapq.heappush(self._due, (at, next(self._order), command))
 
     def _ask(self, commands: Iterable[Command]) -> None:
@@ -387,13 +473,19 @@ class _Past:
                     raise result
                 counts["refused"] += 1
                 continue
-            counts.update(entry.type for entry in result.entries)
+            counts.update(_counted_as(entry) for entry in result.entries)
+            self._spending.heard(result)
             if isinstance(result.command, PostHours):
                 counts["posted"] += 1
                 if any(isinstance(entry.event, HoursVerified) for entry in result.entries):
                     self._follow(result.command)
                 self._posted.pop(result.command.record_id)
         return Answer(200, b"")
+
+
+def _counted_as(entry: Entry) -> str:
+    """The type, but where a correction takes a payment again."""
+    return "paid again" if getattr(entry.event, "corrects", None) else entry.type
 
 
 def _member_id(done: Done) -> str:

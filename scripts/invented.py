@@ -82,6 +82,7 @@ ACTIVITIES = (
     Activity("夜间陪护", "night", (18, 19), (120, 210)),
     Activity("个案辅导", "casework", (9, 14), (60, 120), professional=True),
 )
+PEER_SERVICE = Activity("互助上门", "elderly", (8, 13, 16), (30, 120))
 SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章"
 GIVEN = "安柏辰丹恩芳歌涵佳可兰明宁佩清然思彤薇晓雅泽之远嘉书乐言景云秋雨山川海松竹梅春晴"
 NOWHERE = "9999"

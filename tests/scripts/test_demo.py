@@ -65,7 +65,9 @@ def test_the_small_demo_is_a_district_that_lived_some_months(inside):
     posted = [e["data"] for e in history if e["type"] in ("HoursVerified", "HoursSubmitted")]
     assert any(data["late"] for data in posted)
     kinds = {event["type"] for event in history}
-    assert {"HoursReversed", "CreditsDonated"} <= kinds
+    assert {"HoursReversed", "CreditsDonated", "RewardAdded", "PeriodClosed"} <= kinds
+    assert {"RedemptionReserved", "RedemptionFulfilled", "JobRan"} <= kinds
+    assert any(data.get("paid_from_hold") for data in posted)
     assert any("replaces" in data for data in posted)
     assert any(data.get("overlap_minutes") for data in posted)
     assert {data["capacity"] for data in posted} == {"volunteer", "on_duty"}

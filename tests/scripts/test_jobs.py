@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from ledger.commands import PostHours, PublishPolicy
+from ledger.commands import AddReward, PostHours, PublishPolicy, ReserveRedemption
 from ledger.units import instant, new_id
 from scripts.door import ask, opened, stamp
 from scripts.printing import Exit
@@ -52,12 +52,13 @@ def expired() -> int:
 
 def test_what_is_due_expires_once(made_anywhere, field):
     member = saved(field)
-    (ran,) = timebank("jobs run --json").json["jobs"]
+    holds, ran = timebank("jobs run --json").json["jobs"]
+    assert (holds["job"], holds["facts"]) == ("holds", 0)
     assert (ran["job"], ran["facts"], ran["done_before"]) == ("expiry", 1, False)
     assert expired() == 60
     before = ran["position"]
-    (again,) = timebank(f"jobs run --as-of {ran['as_of']} --json").json["jobs"]
-    assert (again["facts"], again["position"], again["done_before"]) == (0, None, True)
+    for again in timebank(f"jobs run --as-of {ran['as_of']} --json").json["jobs"]:
+        assert (again["facts"], again["position"], again["done_before"]) == (0, None, True)
     (later,) = timebank("jobs run --only expiry --json").json["jobs"]
     assert (later["facts"], later["position"]) == (0, before + 1)
     trail = timebank(f"audit trail --member {member} --json").json["data"]
@@ -72,8 +73,38 @@ def test_a_job_knows_only_what_is_due_by_its_date(made, field):
     assert expired() == 0
     timebank(f"jobs run --as-of {day(40)}")
     assert expired() == 60
-    (earlier,) = timebank(f"jobs run --as-of {day(41)} --json").json["jobs"]
-    assert earlier["done_before"]
+    earlier = timebank(f"jobs run --as-of {day(41)} --json").json["jobs"]
+    assert [job["done_before"] for job in earlier] == [True, True]
+
+
+def test_what_a_hold_gives_back_expires_in_the_same_run(made_anywhere, field):
+    member = saved(field, expiry_months=4)  # the lot of 90 days ago has a month to go
+    said = {"actor": "cli", "actor_name": "cli", "by_admin": True, "correlation_id": "c"}
+    held = new_id()
+    with opened() as ledger:
+        ask(
+            ledger,
+            AddReward(
+                **said, code="care", organisation=None, name="陪护", kind="benefit", credits=40
+            ),
+        )
+        ask(
+            ledger,
+            ReserveRedemption(
+                **said, redemption_id=held, member_id=member, organisation=None, reward="care"
+            ),
+        )
+    ahead = day(-60)
+    (holds,) = timebank("jobs run --only holds --json").json["jobs"]
+    assert holds["facts"] == 0
+    run = timebank(f"jobs run --as-of {ahead} --allow-future --json").json["jobs"]
+    assert [(job["job"], job["facts"]) for job in run] == [("holds", 1), ("expiry", 1)]
+    assert expired() == 60
+    trail = timebank(f"audit trail --member {member} --json").json["data"]
+    ended = [event for event in trail if event["stream"] == f"redemption:{held}"]
+    assert [event["type"] for event in ended] == ["RedemptionReserved", "RedemptionExpired"]
+    assert ended[-1]["actor"] == "jobs"
+    assert timebank("audit replay").code == 0
 
 
 def test_a_job_runs_ahead_of_time_only_where_that_is_allowed(made, field):

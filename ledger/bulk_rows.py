@@ -43,7 +43,23 @@ def upsert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
         if connection.dialect.name == "sqlite":
             _insert_sqlite(driver, table, rows, _instead(table))
         else:
-            driver.execute(_upsert(table), [list(column) for column in zip(*rows, strict=True)])
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            driver.execute(_insert_arrays(table) + _instead(table), columns)
+
+
+def add_many(
+    connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], sums: tuple[str, ...]
+) -> None:
+    """Add to some columns of rows that are there; what else is given beside the key is not read."""
+    if not rows:
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver_errors(connection):
+        if connection.dialect.name == "sqlite":
+            _insert_sqlite(driver, table, rows, _added(table, sums))
+        else:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            driver.execute(_insert_arrays(table) + _added(table, sums), columns)
 
 
 @contextmanager
@@ -89,23 +105,32 @@ def _insert(table: Table, place: str, rows: int) -> str:
 
 
 @cache
-def _upsert(table: Table) -> str:
+def _insert_arrays(table: Table) -> str:
     kinds = {"bytes": "bytea", "text": "text", "bigint": "bigint", "integer": "integer"}
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
     arrays = ", ".join(f"%s::{kinds[kind]}[]" for kind in _kinds(table))
     rows = f"SELECT * FROM unnest({arrays})"  # noqa: S608  (names are ours)
-    return f'INSERT INTO "{table.name}" ({columns}) {rows}{_instead(table)}'
+    return f'INSERT INTO "{table.name}" ({columns}) {rows}'
+
+
+@cache
+def _added(table: Table, sums: tuple[str, ...]) -> str:
+    values = ", ".join(f'"{name}" = "{table.name}"."{name}" + excluded."{name}"' for name in sums)
+    return f" ON CONFLICT ({_key(table)}) DO UPDATE SET {values}"
 
 
 @cache
 def _instead(table: Table) -> str:
-    key = ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
     values = ", ".join(
         f'"{column.name}" = excluded."{column.name}"'
         for column in table.columns
         if not column.primary_key
     )
-    return f" ON CONFLICT ({key}) DO UPDATE SET {values}"
+    return f" ON CONFLICT ({_key(table)}) DO UPDATE SET {values}"
+
+
+def _key(table: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
 
 
 @cache

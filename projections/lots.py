@@ -1,13 +1,10 @@
 """Lots as they stand: what is left of each earning, what of it has expired, and when it will."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from datetime import date
-from operator import itemgetter
-from typing import Any
 
-from msgspec.structs import replace
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, select
 
 from ledger.events import (
     EXPIRED,
@@ -25,8 +22,9 @@ from ledger.events import (
     SubmittedHoursVerified,
 )
 from ledger.rules.lots import Lot, Lots
-from projections.page import POCKETS, MemberLots, Page, pocket
-from projections.schema import balances, hold_lots, lots
+from projections.kept_lots import MemberLots
+from projections.page import POCKETS, Page, pocket
+from projections.schema import balances, lots
 
 HEARS = frozenset(
     {
@@ -37,14 +35,11 @@ HEARS = frozenset(
     }
 )
 
-_PLACES = {column.name: place for place, column in enumerate(lots.columns)}
-
 
 def project(page: Page) -> None:
     """A row for every earning that left something; what takes of it changes its row."""
-    told = _Told(page)
-    entries = page.of(HEARS)
-    told.have_at_hand(entries)
+    told, entries = _Told(page), page.of(HEARS)
+    told.meet(entries)
     for entry in entries:
         match entry.event:
             case HoursVerified() | SubmittedHoursVerified() as event:
@@ -72,7 +67,6 @@ def project(page: Page) -> None:
                 told.hold(event.member_id, event.redemption_id, taken)
             case HoldEnded() as event:
                 _end_hold(told, event, entry.position)
-    told.write()
 
 
 def _shifted(source: Lots, target: Lots, credits: int) -> list[Lot]:
@@ -107,8 +101,7 @@ def _take_back(told: "_Told", event: HoursReversed, position: int) -> None:
 def _end_hold(told: "_Told", event: HoldEnded, position: int) -> None:
     """What is paid is gone, and a lot of the provider's; the rest is available again."""
     member_id, mine = event.member_id, told.lots_of(event.member_id)
-    hold = mine.holds.pop(event.redemption_id)
-    told.end_hold(member_id, event.redemption_id, hold)
+    hold = told.end_hold(member_id, event.redemption_id)
     paid = event.credits if isinstance(event, RedemptionFulfilled) else 0
     for lot in hold.take(paid):
         told.change(member_id, lot.position, held=-lot.left)
@@ -148,119 +141,37 @@ def due_members(connection: Connection, day: date) -> list[str]:
 
 
 class _Told:
-    """What a page tells of lots: new rows, and changes of stored ones."""
+    """What a page tells of lots, by the members' ids."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._rows: dict[tuple[int, int], list[Any]] = {}  # position, member -> a new row
-        self._changes: dict[tuple[int, int], dict[str, int]] = {}
-        self._held: dict[tuple[int, str, int], int] = {}  # new rows of holds
-        self._ended: list[dict[str, Any]] = []
+        self._lots = page.lots
 
-    def have_at_hand(self, entries: Sequence[Entry]) -> None:
-        """Read the lots of all whom the page takes something from, in one query of each kind."""
-        wanted = {
-            member_id
-            for entry in entries
-            for member_id in _losing(entry.event)
-            if member_id not in self._page.lots
-        }
-        if wanted:
-            self._page.lots.update(self._stored(wanted))
-
-    def add(self, member_id: str, lot: Lot) -> None:
-        """One more earning."""
-        number = self._page.balances[member_id].id
-        row = [number, lot.position, lot.dated, lot.expires_on, lot.left, lot.left, 0, 0, 0]
-        self._rows[lot.position, number] = row
-        known = self._page.lots.get(member_id)
-        if known is not None:
-            known.available.add(copy(lot))
+    def meet(self, entries: Sequence[Entry]) -> None:
+        """Have the lots at hand of all whom the page takes something from."""
+        numbers = self._page.balances
+        losing = {numbers[member].id for entry in entries for member in _losing(entry.event)}
+        self._lots.meet(self._page.connection, losing)
 
     def lots_of(self, member_id: str) -> MemberLots:
         """A member's lots as they stand before the entry that is being told."""
-        known = self._page.lots.get(member_id)
-        if known is None:
-            (known,) = self._stored([member_id]).values()
-            self._page.lots[member_id] = known
-        return known
+        return self._lots[self._page.balances[member_id].id]
 
-    def hold(self, member_id: str, redemption_id: str, taken: list[Lot]) -> None:
-        """These parts of lots, taken out of what is available, are held."""
-        number = self._page.balances[member_id].id
-        hold = self.lots_of(member_id).holds[redemption_id] = Lots()
-        hold.put_back(list(map(copy, taken)))
-        for lot in taken:
-            self.change(member_id, lot.position, left=-lot.left, held=lot.left)
-            self._held[number, redemption_id, lot.position] = lot.left
-
-    def end_hold(self, member_id: str, redemption_id: str, hold: Lots) -> None:
-        """Nothing is held for a redemption any more."""
-        number = self._page.balances[member_id].id
-        stored = [
-            lot
-            for lot in hold.open
-            if self._held.pop((number, redemption_id, lot.position), None) is None
-        ]
-        if stored:
-            self._ended.append({"whose": number, "which": redemption_id})
+    def add(self, member_id: str, lot: Lot) -> None:
+        """One more earning."""
+        self._lots.add(self._page.balances[member_id].id, lot)
 
     def change(self, member_id: str, position: int, **by: int) -> None:
         """A lot has so much more or less: left, held, frozen, expired."""
-        number = self._page.balances[member_id].id
-        row = self._rows.get((position, number))
-        if row is not None:
-            for name, more in by.items():
-                row[_PLACES[name]] += more
-            return
-        changes = self._changes.get((position, number))
-        if changes is None:
-            named = dict.fromkeys(("more_left", "more_held", "more_frozen", "more_expired"), 0)
-            changes = self._changes[position, number] = {
-                "of": position,
-                "whose": number,
-                **named,
-            }
-        for name, more in by.items():
-            changes[f"more_{name}"] += more
+        self._lots.change(self._page.balances[member_id].id, position, **by)
 
-    def write(self) -> None:
-        """Store what was told."""
-        self._page.new(lots).extend(sorted(self._rows.values(), key=_KEY))  # near each other
-        connection = self._page.connection
-        if self._changes:
-            connection.execute(_CHANGE, list(self._changes.values()))
-        if self._ended:
-            connection.execute(_END, self._ended)
-        self._page.new(hold_lots).extend((*key, held) for key, held in sorted(self._held.items()))
+    def hold(self, member_id: str, redemption_id: str, taken: list[Lot]) -> None:
+        """These parts of lots, taken out of what is available, are held."""
+        self._lots.hold(self._page.balances[member_id].id, redemption_id, taken)
 
-    def _stored(self, members: Iterable[str]) -> dict[str, MemberLots]:
-        """The lots of some members as they stand before the page, and what the page has added."""
-        connection, found = self._page.connection, {}
-        for member_id in members:
-            found[self._page.balances[member_id].id] = MemberLots(Lots(), Lots(), {})
-        ages: dict[tuple[int, int], Lot] = {}
-        left = lots.c.left + lots.c.held + lots.c.frozen + lots.c.expired > 0
-        query = select(lots).where(lots.c.member.in_(found), left)
-        for row in connection.execute(query.order_by(lots.c.dated, lots.c.position)):
-            mine = found[row.member]
-            for amount, among in ((row.left, mine.available), (row.frozen, mine.frozen)):
-                if amount:
-                    among.add(Lot(row.dated, row.position, amount, row.expires_on))
-            if row.expired:
-                mine.available.expired[row.position] = row.expired
-            if row.held:
-                ages[row.member, row.position] = Lot(row.dated, row.position, 0, row.expires_on)
-        if ages:
-            held = select(hold_lots).where(hold_lots.c.member.in_(found))
-            for row in connection.execute(held):
-                lot = replace(ages[row.member, row.position], left=row.credits)
-                found[row.member].holds.setdefault(row.redemption_id, Lots()).put_back([lot])
-        for (position, number), fields in self._rows.items():
-            if number in found:
-                dated, expires_on, amount = (fields[_PLACES[name]] for name in _NEW)
-                found[number].available.add(Lot(dated, position, amount, expires_on))
-        return {member_id: found[self._page.balances[member_id].id] for member_id in members}
+    def end_hold(self, member_id: str, redemption_id: str) -> Lots:
+        """What was held for a redemption, for which nothing is any more."""
+        return self._lots.end_hold(self._page.balances[member_id].id, redemption_id)
 
 
 def _losing(event: Event) -> Iterator[str]:
@@ -274,20 +185,3 @@ def _losing(event: Event) -> Iterator[str]:
         mine = pocket(name)
         if mine is not None and (credits < 0 or POCKETS[mine.place] == "held"):
             yield mine.member_id
-
-
-_KEY = itemgetter(0, 1)
-_NEW = ("dated", "expires_on", "left")
-_CHANGE = (
-    update(lots)
-    .where(lots.c.position == bindparam("of"), lots.c.member == bindparam("whose"))
-    .values(
-        left=lots.c.left + bindparam("more_left"),
-        held=lots.c.held + bindparam("more_held"),
-        frozen=lots.c.frozen + bindparam("more_frozen"),
-        expired=lots.c.expired + bindparam("more_expired"),
-    )
-)
-_END = delete(hold_lots).where(
-    hold_lots.c.member == bindparam("whose"), hold_lots.c.redemption_id == bindparam("which")
-)

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Table, select
 from ledger import store
 from ledger.events import Entry, Event, PolicyPublished
 from ledger.policy import Policies
-from ledger.rules.lots import Lots
 from ledger.units import instant
 from projections import schema
+from projections.kept_lots import KeptLots
 from projections.numbered import Numbered, NumberedRow
 
 Row = Sequence[Any]
@@ -43,9 +43,6 @@ class Pocket(NamedTuple):
     place: int
 
 
-LOTS_MAX = 2_000
-"""Members whose lots stay in memory between pages: each may hold decades."""
-
 POCKETS = ("available", "held", "frozen", "receivable")
 RECEIVABLE = POCKETS.index("receivable")
 
@@ -59,14 +56,6 @@ def pocket(account: str) -> Pocket | None:
     return None
 
 
-class MemberLots(NamedTuple):
-    """A member's lots: of what is available, of what is frozen, of each hold."""
-
-    available: Lots
-    frozen: Lots
-    holds: dict[str, Lots]  # by redemption
-
-
 class Memory:
     """What a loop remembers between pages: running rows and the policies so far."""
 
@@ -74,21 +63,20 @@ class Memory:
         self.accounts = Numbered(schema.accounts, Account)
         self.balances = Numbered(schema.balances, Balance)
         self.policies: Policies | None = None
-        self.lots: dict[str, MemberLots] = {}  # of members who have spent
+        self.lots = KeptLots()
 
     def write(self, connection: Connection, held: int = 0) -> None:
         """Store what was changed; up to `held` rows of a table may wait for the next call."""
         self.accounts.write(connection, held)
         self.balances.write(connection, held)
-        if len(self.lots) > LOTS_MAX:
-            self.lots.clear()
+        self.lots.write(connection, held)
 
     def forget(self) -> None:
         """Let go of everything: another process went on, or a transaction was undone."""
         self.accounts.forget()
         self.balances.forget()
         self.policies = None
-        self.lots.clear()
+        self.lots.forget()
 
 
 class Page:

@@ -1,11 +1,14 @@
 """Redemptions as they stand: what is held for which reward, and what became of it."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, or_, select, update
+from sqlalchemy import Connection, Select, or_, select
 
+from ledger.bulk_rows import upsert_many
 from ledger.events import (
+    Entry,
     HoldEnded,
     HoursRejected,
     HoursReversed,
@@ -31,41 +34,40 @@ CITING = frozenset({"HoursVerified", "HoursSubmitted", "HoursRejected", "HoursRe
 HEARS = frozenset({"RedemptionReserved", *ENDINGS, *CITING})
 
 _REDEMPTION = redemptions.c
-_CHANGING = ("status", "paid", "released", "provider_id", "record_id", "reason", "changed_position")
-_PLACES = {column.name: place for place, column in enumerate(redemptions.columns)}
+CHUNK = 500
+"""Redemptions in one look-up, well below the engines' limits on parameters."""
 
 
 def project(page: Page) -> None:
     """A row for every redemption; what ends its hold, or cites it, changes the row."""
-    told = _Told(page)
-    for entry in page.of(HEARS):
+    entries = page.of(HEARS)
+    told = _Told(page, entries)
+    for entry in entries:
         match entry.event:
             case RedemptionReserved() as event:
                 told.add(
                     event.redemption_id,
-                    [
-                        entry.position,
-                        event.redemption_id,
-                        page.balances[event.member_id].id,
-                        event.organisation,
-                        event.reward,
-                        event.reward_organisation,
-                        event.kind,
-                        event.quantity,
-                        event.credits,
-                        "reserved",
-                        0,
-                        0,
-                        event.provider_id,
-                        None,
-                        event.expires_on,
-                        None,
-                        event.recorded_at,
-                        entry.position,
-                    ],
+                    entry.position,
+                    event.redemption_id,
+                    page.balances[event.member_id].id,
+                    event.organisation,
+                    event.reward,
+                    event.reward_organisation,
+                    event.kind,
+                    event.quantity,
+                    event.credits,
+                    "reserved",
+                    0,
+                    0,
+                    event.provider_id,
+                    None,
+                    event.expires_on,
+                    None,
+                    event.recorded_at,
+                    entry.position,
                 )
             case HoldEnded() as event:
-                row = told.row(event.redemption_id)
+                row = told[event.redemption_id]
                 row["status"] = ENDINGS[entry.type]
                 row["released"] = event.released or 0
                 row["changed_position"] = entry.position
@@ -75,53 +77,41 @@ def project(page: Page) -> None:
                 if isinstance(event, RedemptionCancelled):
                     row["reason"] = event.reason
             case PostedContent(redemption_id=str(cited)) as event:
-                told.row(cited)["record_id"] = event.record_id
+                told[cited]["record_id"] = event.record_id
             case HoursRejected(redemption_id=str(cited)):
-                told.row(cited)["record_id"] = None
+                told[cited]["record_id"] = None
             case HoursReversed(redemption_id=str(cited)) as event:
-                told.row(cited)["paid"] += event.paid_from_hold or 0
+                told[cited]["paid"] += event.paid_from_hold or 0
     told.write()
 
 
 class _Told:
-    """What a page tells of redemptions: new rows, and what is other of stored ones."""
+    """What a page tells of redemptions: new rows, and stored ones that are other now."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, entries: Sequence[Entry]) -> None:
         self._page = page
-        self._new: dict[str, list[Any]] = {}
-        self._changed: dict[str, dict[str, Any]] = {}
+        self._rows: dict[str, dict[str, Any]] = {}
+        named = {getattr(entry.event, "redemption_id", None) for entry in entries} - {None}
+        known = sorted(map(str, named))
+        for start in range(0, len(known), CHUNK):
+            some = known[start : start + CHUNK]
+            query = select(redemptions).where(_REDEMPTION.redemption_id.in_(some))
+            for row in page.connection.execute(query).mappings():
+                self._rows[row["redemption_id"]] = dict(row)
 
-    def add(self, redemption_id: str, row: list[Any]) -> None:
+    def __getitem__(self, redemption_id: str) -> dict[str, Any]:
+        """The row of one, to be changed."""
+        return self._rows[redemption_id]
+
+    def add(self, redemption_id: str, *fields: Any) -> None:
         """One more redemption."""
-        self._new[redemption_id] = row
-        self._changed[redemption_id] = {name: row[_PLACES[name]] for name in _CHANGING}
-
-    def row(self, redemption_id: str) -> dict[str, Any]:
-        """What may change of one."""
-        row = self._changed.get(redemption_id)
-        if row is None:
-            query = select(*(_REDEMPTION[name] for name in _CHANGING))
-            query = query.where(_REDEMPTION.redemption_id == redemption_id)
-            row = dict(self._page.connection.execute(query).mappings().one())
-            self._changed[redemption_id] = row
-        return row
+        names = (column.name for column in redemptions.columns)
+        self._rows[redemption_id] = dict(zip(names, fields, strict=True))
 
     def write(self) -> None:
         """Store what was told."""
-        for redemption_id, row in self._new.items():
-            for name, value in self._changed.pop(redemption_id).items():
-                row[_PLACES[name]] = value
-        self._page.new(redemptions).extend(self._new.values())
-        changed = [{"whose": name, **row} for name, row in self._changed.items()]
-        if changed:
-            self._page.connection.execute(_CHANGE, changed)
-
-
-_CHANGE = (
-    update(redemptions)
-    .where(_REDEMPTION.redemption_id == bindparam("whose"))
-    .values({name: bindparam(name) for name in _CHANGING})
-)
+        rows = sorted(tuple(row.values()) for row in self._rows.values())
+        upsert_many(self._page.connection, redemptions, rows)
 
 
 def listing(

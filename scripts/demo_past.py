@@ -75,7 +75,7 @@ SIZES = {
         organisations=150,
         members=20_000,
         records=500_000,
-        redemptions=52_000,
+        redemptions=55_000,
         days=350,
         expiry_months=6,
     ),

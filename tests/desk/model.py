@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "expiry": None,
     "late_recording": {"working_days": 10, "effect": "flag"},
     "hold_days": 14,
+    "grants": {},
 }
 
 
@@ -179,6 +180,8 @@ class Model:
     grades: dict[str, str] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     pool: int = 0
+    org_pool: int = 0  # of the home organisation
+    granted: int = 0  # by the fund for elders
     written_off: int = 0
     sunk: int = 0  # in sink:expired
     redeemed: int = 0
@@ -342,19 +345,39 @@ class Model:
         self.pool += credits
 
     def allocate(self, credits: int, weights: Mapping[str, int]) -> None:
-        """Exact shares, floored; what is left goes to the largest fractions, then the first."""
         if credits > self.pool:
             raise No("not_enough_credits")
+        self.pool -= credits
+        self.deal(credits, weights)
+
+    def inherit(self, member: str, credits: int, weights: Mapping[str, int]) -> None:
+        if credits > self.people[member].available:
+            raise No("not_enough_credits")
+        self.people[member].take(credits)
+        self.deal(credits, weights)
+
+    def grant(self, credits: int, weights: Mapping[str, int]) -> None:
+        ceiling = self.value("grants", self.today).get("elders")
+        if ceiling is None:
+            raise No("not_found")
+        if self.granted + credits > ceiling:
+            raise No("fund_exhausted")
+        self.granted += credits
+        self.deal(credits, weights)
+
+    def deal(self, credits: int, weights: Mapping[str, int]) -> None:
+        """Exact shares, floored; what is left goes to the largest fractions, then the first."""
         exact = {m: Fraction(credits * w, sum(weights.values())) for m, w in weights.items()}
         parts = {member: int(share) for member, share in exact.items()}
         by_fraction = sorted(exact, key=lambda member: parts[member] - exact[member])
         for member in by_fraction[: credits - sum(parts.values())]:
             parts[member] += 1
-        self.pool -= credits
         self.counted += 1
         for member, part in parts.items():
-            if part:
+            if member in self.people and part:
                 self.receive(member, part)
+            elif part:
+                self.org_pool += part
 
     # -- redemptions ---------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ ACTORS = {WANG: "key00001", ZHAO: "key00002", ADMIN: "key00009", ZHANG_HERSELF: 
 
 MIDNIGHT = datetime(2026, 3, 1, 16, tzinfo=UTC)  # before that Monday, in Shanghai
 ORGANISATIONS = ("org-a", "org-b")
+ORG_POOL = "org:org-a:pool"
 RECEIPTS = [f"r-{n}" for n in range(30)]
 EVIDENCE = ["attested", "checked", "attested", "backfilled", "self_reported"]
 CAPACITY = ["volunteer", "volunteer", "volunteer", "on_duty"]
@@ -65,6 +66,8 @@ OVERFLOWING: dict[str, Any] = {"stock_cap": 150, "overflow_to": "pool"}
 REWARDS = {"care": Reward(12, True, None), "rice": Reward(20, False, 4)}
 CHANGES: list[dict[str, Any]] = [
     {"hold_days": 2},
+    {"grants": {"elders": 300}},
+    {"grants": {"elders": 500, "others": 5}},
     {"rounding": "half_hour_floor"},
     {"rounding": "hour_floor"},
     {"rounding": "min_one_hour"},
@@ -422,6 +425,48 @@ class TimeBank(RuleBasedStateMachine):
         )
         self.expect(command, lambda: self.model.allocate(credits, named))
 
+    @rule(
+        credits=st.integers(1, 200),
+        weights=st.tuples(st.integers(0, 5), st.integers(1, 5)),
+        member=st.sampled_from([ZHANG, LI]),
+    )
+    def inherit(self, credits: int, weights: tuple[int, int], member: str) -> None:
+        heir = LI if member == ZHANG else ZHANG
+        command = commands.InheritCredits(
+            **self.stamp(ADMIN),
+            transfer_id=new_id(),
+            member_id=member,
+            credits=credits,
+            shares=tuple(map(commands.Share, (f"person:{heir}:available", ORG_POOL), weights)),
+            reason="公证",
+        )
+        named = dict(zip((heir, ORG_POOL), weights, strict=True))
+        self.expect(command, lambda: self.model.inherit(member, credits, named))
+
+    @rule(
+        credits=st.integers(1, 150),
+        weights=st.tuples(st.integers(0, 5), st.integers(1, 5)),
+        approving=st.sampled_from([ADMIN, ADMIN, WANG]),
+    )
+    def grant(self, credits: int, weights: tuple[int, int], approving: Actor) -> None:
+        id, named = new_id(), dict(zip((ZHANG, LI), weights, strict=True))
+        command = commands.ProposeGrant(
+            **self.stamp(WANG),
+            transfer_id=id,
+            fund="elders",
+            credits=credits,
+            shares=tuple(commands.Share(f"person:{m}:available", w) for m, w in named.items()),
+            reason="高龄补助",
+        )
+        proposed = self.ask(command)
+        approval = commands.ApproveGrant(**self.stamp(approving), transfer_id=id)
+        if isinstance(proposed, str):
+            assert answered(lambda: self.model.grant(credits, named))[1] == proposed
+        elif approving is WANG:
+            assert self.ask(approval) == "second_person_needed"
+        else:
+            self.expect(approval, lambda: self.model.grant(credits, named))
+
     @rule(days=DUE_DAYS, member=st.sampled_from([ZHANG, ZHANG, LI]))
     def expire(self, days: int, member: str) -> None:
         as_of = MONDAY + timedelta(days=days)
@@ -677,7 +722,16 @@ class TimeBank(RuleBasedStateMachine):
             with databases.reading(views.engine) as connection:
                 assert replay.digests(connection) == live
         model = self.model
+        added: dict[str, int] = {}
+        with self.store.reading() as connection:
+            for page in journal.all_entries(connection):
+                for entry in page:
+                    for name, credits in getattr(entry.event, "entries", ()):
+                        added[name] = added.get(name, 0) + credits
+        assert books == added  # account by account, as whoever adds up the facts finds it
         assert sum(books.values()) == 0
+        assert books.get(ORG_POOL, 0) == model.org_pool
+        assert books.get("issue:grant:elders", 0) == -model.granted
         assert books.get("issue:service", 0) == -model.issued
         assert books.get("sink:expired", 0) == model.sunk
         assert books.get("sink:redeemed", 0) == model.redeemed

@@ -181,6 +181,8 @@ def _losing(event: Event) -> Iterator[str]:
     if isinstance(event, CreditsFrozen | CreditsUnfrozen | CreditsExpired | HoldEnded):
         yield event.member_id
         return
+    if isinstance(event, HoursReversed):  # perhaps of what has expired alone
+        yield event.member_id
     for name, credits in getattr(event, "entries", ()):
         mine = pocket(name)
         if mine is not None and (credits < 0 or POCKETS[mine.place] == "held"):

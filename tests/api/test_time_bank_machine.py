@@ -2,7 +2,9 @@
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -24,12 +26,13 @@ from ledger.units import instant_text
 from tests.api.house import CLI, Caller, House, Said, made, opened, register
 from tests.desk.bureau import Clock
 from tests.desk.model import MONDAY, Actor, Model, Person, Service, answered
-from tests.desk.test_time_bank_machine import CHANGES, MIDNIGHT, at_tick, services
+from tests.desk.test_time_bank_machine import CHANGES, MIDNIGHT, REWARDS, at_tick, services
 from tests.rules.town import LI, ZHANG
 
 NOW = MIDNIGHT + timedelta(days=8, hours=12)
 WANG, ZHAO, SUN = Actor("Wang"), Actor("Zhao"), Actor("Sun")
 RECORDS = "/v1/service-records"
+REDEMPTIONS = "/v1/redemptions"
 
 
 class Asked(RuleBasedStateMachine):
@@ -43,6 +46,16 @@ class Asked(RuleBasedStateMachine):
         self.house: House = self.runner.run(self._open())
         self.model = Model({ZHANG: Person(), LI: Person()}, MONDAY + timedelta(days=8), 10**9)
         self.requests = 0
+        for code, offered in REWARDS.items():
+            self.model.rewards[code] = replace(offered)
+            body = {
+                "code": code,
+                "name": code,
+                "kind": "peer_service" if offered.peer_service else "benefit",
+                "credits": offered.price,
+                "stock": offered.stock,
+            }
+            assert self.ask(self.house.verifier, "/v1/rewards", body).status == 201
 
     async def _open(self) -> House:
         folder = Path(self.folder.name)
@@ -160,6 +173,56 @@ class Asked(RuleBasedStateMachine):
             self.same(said.json["reversed"], record)
             self.same(said.json["replacement"], replacement)
 
+    @rule(
+        reward=st.sampled_from(["care", "care", "rice"]),
+        quantity=st.integers(1, 3),
+        verb=st.sampled_from(["fulfil", "fulfil", "cancel", "leave"]),
+        credits=st.sampled_from([None, None, 5, 30]),
+        earned=services,
+        paid=services,
+    )
+    def redeem(
+        self,
+        reward: str,
+        quantity: int,
+        verb: str,
+        credits: int | None,
+        earned: Service,
+        paid: Service,
+    ) -> None:
+        """Zhang earns and redeems; Li is paid and posts, or the credits are back, or they wait."""
+        number = len(self.model.redemptions)
+        self.post(WANG, [(f"for-{number}", replace(earned, member=ZHANG))], together=False)
+        body = {"member_id": ZHANG, "reward": reward, "quantity": quantity}
+        said = self.ask(self.house.poster, REDEMPTIONS, body)
+        id = said.json.get("id", "none")
+        if self.refused(said, lambda: self.model.reserve(id, ZHANG, reward, quantity)):
+            return
+        path = f"{REDEMPTIONS}/{id}"
+        if verb == "cancel":
+            said = self.ask(self.house.poster, f"{path}/cancel", {"reason": "有事"})
+            assert not self.refused(said, lambda: self.model.cancel(id))
+        elif verb == "fulfil":
+            provider = LI if reward == "care" else None
+            asked = {"credits": credits, "provider_id": provider}
+            said = self.ask(self.house.poster, f"{path}/fulfil", asked)
+            if not self.refused(said, lambda: self.model.fulfil(id, credits, provider)):
+                served = replace(paid, member=LI, redemption=id)
+                self.post(WANG, [(f"paid-{number}", served)], together=number % 2 == 0)
+        stands, seen = self.model.redemptions[id], self.get(path)
+        assert {name: seen[name] for name in ("status", "paid", "provider_id", "record_id")} == {
+            "status": stands.status,
+            "paid": stands.paid,
+            "provider_id": stands.provider,
+            "record_id": stands.cited_by,
+        }
+
+    def refused(self, said: Said, modelled: Callable[[], object]) -> bool:
+        """Did both say no, and the same?"""
+        _, refused = answered(modelled)
+        assert (said.code if said.status >= 400 else None) == refused, said.body
+        return refused is not None
+
     @rule(changes=st.sampled_from([c for c in CHANGES if "late_recording" not in c]))
     def publish(self, changes: dict[str, Any]) -> None:
         body = {"effective_on": "2026-02-01", "changes": changes}
@@ -186,6 +249,7 @@ class Asked(RuleBasedStateMachine):
             balance = self.get(f"/v1/members/{member}/balance")
             assert balance["service_minutes"] == person.minutes
             assert balance["credits"]["available"] == person.available
+            assert balance["credits"]["held"] == person.held
             assert balance["credits"]["available"] == accounts.get(f"person:{member}:available", 0)
             lines = self.get(f"/v1/members/{member}/passbook?limit=500")["data"]
             assert sum(line["credits"] for line in lines) == person.available
@@ -207,6 +271,7 @@ def _body(receipt: str, said: Service) -> dict[str, Any]:
         "break_minutes": said.break_minutes,
         "capacity": said.capacity,
         "evidence": said.evidence,
+        **({} if said.redemption is None else {"redemption_id": said.redemption}),
     }
 
 

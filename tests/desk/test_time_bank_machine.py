@@ -28,7 +28,7 @@ from ledger.desk import Answer, Committer, Done, Job, Outcome
 from ledger.rules import STATES
 from ledger.store import Store, keys, open_engine, sibling_url
 from ledger.units import Refused, new_id, recorded_text
-from projections import journal_lines, passbook, redemptions, replay, rewards
+from projections import journal_lines, kept_lots, passbook, redemptions, replay, rewards
 from projections import views as loop
 from projections.views import Views
 from tests.desk.bureau import Clock
@@ -691,11 +691,13 @@ class TimeBank(RuleBasedStateMachine):
     def viewed(self) -> None:
         """Views that read on page by page are those that a rebuild makes, and say what is true."""
         with _views(self.store, self.place, self.name) as views:
-            usual, loop.PAGE = loop.PAGE, 7
+            usual = loop.PAGE, kept_lots.KEPT_MAX
+            loop.PAGE, kept_lots.KEPT_MAX = 7, 0
             try:
+                views.rebuild(until=10)
                 views.catch_up()
             finally:
-                loop.PAGE = usual
+                loop.PAGE, kept_lots.KEPT_MAX = usual
             with databases.reading(views.engine) as connection:
                 live = replay.digests(connection)
                 for member, person in self.model.people.items():

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from ledger.databases import reading
 from ledger.events import CreditsExpired, Event, HoursReversed
 from ledger.store import Store
-from projections import lots, schema
+from projections import kept_lots, lots, schema
 from projections import views as loop
 from projections.views import Views
 from tests.projections.history import LI, ZHANG, field, then_reversed, verified, write
@@ -57,11 +57,14 @@ LEFT = [
 ]
 
 
+@pytest.mark.parametrize("kept", [0, 50_000])
 @pytest.mark.parametrize("page", [1, 3, 500])
-def test_what_is_left_of_a_lot_does_not_hang_on_pages(
-    store: Store, views: Views, monkeypatch: pytest.MonkeyPatch, page: int
+def test_what_is_left_of_a_lot_does_not_hang_on_pages_nor_on_memory(
+    store: Store, views: Views, monkeypatch: pytest.MonkeyPatch, page: int, kept: int
 ) -> None:
     monkeypatch.setattr(loop, "PAGE", page)
+    monkeypatch.setattr(kept_lots, "KEPT_MAX", kept)
+    views.prepare()  # what comes now is read on, not built
     write(store, HISTORY)
     views.catch_up()
     assert rows(views) == LEFT

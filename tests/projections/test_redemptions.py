@@ -18,7 +18,7 @@ from ledger.events import (
     RewardWithdrawn,
 )
 from ledger.store import Store
-from projections import passbook, redemptions, rewards, schema, solvency
+from projections import kept_lots, passbook, redemptions, rewards, schema, solvency
 from projections import views as loop
 from projections.views import Views
 from tests.projections.history import (
@@ -130,11 +130,14 @@ LOTS = [  # position, left, held
 ]
 
 
+@pytest.mark.parametrize("kept", [0, 50_000])
 @pytest.mark.parametrize("page", [1, 2, 3, 5, 500])
-def test_what_is_held_and_paid_does_not_hang_on_pages(
-    store: Store, views: Views, monkeypatch: pytest.MonkeyPatch, page: int
+def test_what_is_held_and_paid_does_not_hang_on_pages_nor_on_memory(
+    store: Store, views: Views, monkeypatch: pytest.MonkeyPatch, page: int, kept: int
 ) -> None:
     monkeypatch.setattr(loop, "PAGE", page)
+    monkeypatch.setattr(kept_lots, "KEPT_MAX", kept)
+    views.prepare()  # what comes now is read on, not built
     write(store, HISTORY)
     views.catch_up()
     with reading(views.engine) as connection:

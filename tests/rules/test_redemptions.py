@@ -338,6 +338,16 @@ def test_hours_that_were_paid_in_full_mint_nothing():
     assert fact.entries == ()
 
 
+def test_who_owes_more_than_was_paid_repays_out_of_what_is_minted_too():
+    given = saved().given(visit("05:00", "08:20", member_id=LI))
+    given.given(donate(200, LI), reverse(given.facts[-1].record_id))
+    found = served(given, 90)
+    assert (account(given, LI).receivable, account(given, LI).available) == (110, 0)
+    fact = given.when(li_serves(found)).then(HoursVerified, credits=120, paid_from_hold=90)
+    assert fact.entries == (("issue:service", -30), (f"person:{LI}:receivable", 30))
+    assert account(given, LI).receivable == 80
+
+
 def test_the_daily_cap_comes_before_the_payment():
     given = saved(policy("2026-01-01", daily_cap=100))
     given.given(donate(1, ZHANG))
@@ -490,6 +500,20 @@ def test_a_correction_takes_the_payment_again_first(end: str, paid: int, minted:
     assert redemption(given, found).cited_by == replacement.record_id
     given.given(reverse(replacement.record_id))
     assert (account(given, LI).available, account(given).available) == (0, 300)
+
+
+def test_a_payment_that_is_taken_again_repays_what_the_provider_owes_first():
+    given = saved()
+    asked = li_serves(served(given, 90))
+    given.given(asked, donate(100, LI))  # 20 of 120 are left
+    *_, payment, replacement = given.ask(correct(asked.record_id, start="09:00", end="12:00"))
+    assert payment.entries[1:] == ((f"person:{LI}:receivable", 90),)
+    assert dict(replacement.entries) == {
+        "issue:service": -90,
+        f"person:{LI}:receivable": 10,
+        f"person:{LI}:available": 80,
+    }
+    assert (account(given, LI).available, account(given, LI).receivable) == (80, 0)
 
 
 def test_what_a_payment_had_over_counts_for_a_longer_correction():

@@ -358,6 +358,12 @@ def test_the_daily_cap_comes_before_the_payment():
     given.when(visit("18:00", "19:00", member_id=LI)).then(HoursVerified, credits=0, capped=60)
 
 
+def test_what_was_paid_in_full_counts_for_the_daily_cap():
+    given = saved(policy("2026-01-01", daily_cap=100))
+    given.given(li_serves(served(given, 60), "10:00"))
+    given.when(visit("18:00", "19:00", member_id=LI)).then(HoursVerified, credits=40, capped=20)
+
+
 def test_the_stock_cap_cuts_only_what_is_minted():
     given = saved()
     found = served(given, 90)

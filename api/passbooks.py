@@ -208,6 +208,21 @@ class CreditBalances(BaseModel):
     receivable: Annotated[int, Field(description="What the member owes, positive.")]
 
 
+TierName = Annotated[
+    Literal["CERTIFIED", "PROFESSIONAL", "SUPERVISING_EXPERT"] | None,
+    Field(description="The rung held on the date asked for."),
+]
+
+
+class Registration(BaseModel):
+    """A registration of a certificate that is in force."""
+
+    certification_id: Uuid
+    level: Literal["assistant", "social_worker", "senior"]
+    in_force_from: DayText
+    in_force_to: DayText
+
+
 class Balance(BaseModel):
     """What stands to a member's name, as of a moment."""
 
@@ -218,9 +233,12 @@ class Balance(BaseModel):
     credits: CreditBalances
     coins: Annotated[str, Field(description="`available` / 60, floored to two decimals.")]
     points: int
-    tier: Literal["CERTIFIED", "PROFESSIONAL", "SUPERVISING_EXPERT"] | None
+    tier: TierName
     stars: Annotated[int, Field(description="By the policy `stars` of the date asked for.")]
     grade: Literal["G1", "G2", "G3", "G4", "UNGRADED"]
+    registration: Annotated[
+        Registration | None, Field(description="In force on the date asked for, the highest.")
+    ]
 
 
 class PassbookLine(BaseModel):

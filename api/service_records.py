@@ -146,6 +146,7 @@ def told(record: Record) -> Fields:
         "overflowed": None,
         "paid_from_hold": None,
         "points": None,
+        "certified": None,
         "late": content.late,
         "policy_version": content.policy_version,
         "replaces": content.replaces,
@@ -158,7 +159,8 @@ def told(record: Record) -> Fields:
         said["capped"] = figures.capped or 0
         said["overflowed"] = figures.overflowed or 0
         said["paid_from_hold"] = figures.paid_from_hold or 0
-        said["points"] = figures.points or 0
+        said["points"] = record.points
+        said["certified"] = record.certified
         said["policy_version"] = figures.policy_version
     return said
 
@@ -246,6 +248,10 @@ class RecordFields(BaseModel):
     overflowed: int | None
     paid_from_hold: int | None
     points: int | None
+    certified: Annotated[
+        bool | None,
+        Field(description="Professional, with a registration in force on the service date."),
+    ]
     late: bool
     policy_version: int
     replaces: Annotated[Uuid | None, Field(description="The record that this one corrects.")]

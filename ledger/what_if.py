@@ -61,7 +61,6 @@ class _Counted(NamedTuple):
     credits: int
     overflowed: int | None
     paid_from_hold: int | None
-    points: int | None = None
 
 
 class WhatIf:

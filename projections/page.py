@@ -115,7 +115,8 @@ class Page:
 
     def served_on(self, entry: Entry) -> str:
         """The service date; where there is no service, the local date of recording."""
-        date: str | None = getattr(entry.event, "served_on", None)
+        event = entry.event
+        date: str | None = getattr(event, "served_on", None) or getattr(event, "on", None)
         return date or self._local_dates[entry.position]
 
     def insert(self) -> None:

@@ -5,12 +5,14 @@ seek, and as of a service date too, one sum in an index that holds all the membe
 """
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
 
+from ledger.policy import Values
+from ledger.rules.ladder import Standing, standing
 from ledger.units import instant
-from projections import grades, schema, trail
+from projections import careers, grades, schema, trail
 from projections.listing import Item, Listed, listed
 from projections.page import POCKETS, RECEIVABLE, Page, pocket, published
 from projections.schema import balances, passbook, service_records, transfers
@@ -31,6 +33,12 @@ KINDS = {
     "RedemptionFulfilled": "fulfil",
     "RedemptionCancelled": "cancel",
     "RedemptionExpired": "release",
+    "CertificationVerified": "award",
+    "CertificationRevoked": "award_reversed",
+    "AchievementApproved": "award",
+    "AchievementReversed": "award_reversed",
+    "ServiceCertified": "award",
+    "ServiceUncertified": "award_reversed",
 }
 """What a line is called, for each event that makes one."""
 
@@ -95,21 +103,15 @@ def balance(
     now = connection.execute(_now(member_id)).first()
     if now is None:
         return None
-    reached = trail.position(connection)
     until = known_until(connection, position, as_of)
-    if served_until is not None:
-        account = _sums(connection, now.id, until, served_until)
-    elif until < reached:
-        account = account_of(connection, member_id, until)
-    else:
-        account = tuple(now)[2 : _OPENED + 2]
+    account = _as_of(connection, now, until, served_until)
     available, held, frozen, receivable, minutes, points = account
     known_at = trail.recorded_at(connection, until) if as_of is None else as_of.isoformat()
-    then = known_at if as_of is not None or position is not None else None
-    moment = datetime.now(UTC) if then is None else instant(then)
-    policies = published(connection, until)
-    today = policies.recording(moment).today
-    thresholds = policies.on(served_until or today)["stars"]
+    today, values = _numbers(connection, until, known_at, position, as_of, served_until)
+    day = served_until or today
+    grade = grades.in_force(connection, f"member:{member_id}", today, until)
+    career = careers.career(connection, now.id, until)
+    where = standing(career, values["ladder"], day, points, grade)
     return {
         "member_id": member_id,
         "position": until,
@@ -123,10 +125,71 @@ def balance(
         },
         "coins": coins(available),
         "points": points,
-        "tier": None,
-        "stars": sum(minutes >= threshold for threshold in thresholds),
-        "grade": grades.in_force(connection, f"member:{member_id}", today, until),
+        "tier": where.tier,
+        "stars": sum(minutes >= threshold for threshold in values["stars"]),
+        "grade": grade,
+        "registration": careers.registration(career, day),
     }
+
+
+class Stood(NamedTuple):
+    """Where a member stood as a professional."""
+
+    position: int
+    day: date
+    points: dict[str, Any]
+    where: Standing
+    registration: Item | None
+
+
+def standing_of(
+    connection: Connection,
+    member_id: str,
+    *,
+    position: int | None = None,
+    as_of: datetime | None = None,
+    served_until: date | None = None,
+) -> Stood | None:
+    """The same moment as `balance` asks for, as the ladder sees it."""
+    now = connection.execute(_now(member_id)).first()
+    if now is None:
+        return None
+    until = known_until(connection, position, as_of)
+    known_at = trail.recorded_at(connection, until) if as_of is None else as_of.isoformat()
+    today, values = _numbers(connection, until, known_at, position, as_of, served_until)
+    day = served_until or today
+    grade = grades.in_force(connection, f"member:{member_id}", today, until)
+    career = careers.career(connection, now.id, until)
+    points = careers.points(connection, now.id, until, served_until)
+    where = standing(career, values["ladder"], day, points["total"], grade)
+    return Stood(until, day, points, where, careers.registration(career, day))
+
+
+def _numbers(
+    connection: Connection,
+    until: int,
+    known_at: str | None,
+    position: int | None,
+    as_of: datetime | None,
+    served_until: date | None,
+) -> tuple[date, Values]:
+    """The date that is asked from, and the policy of the date that is asked about."""
+    then = known_at if as_of is not None or position is not None else None
+    moment = datetime.now(UTC) if then is None else instant(then)
+    policies = published(connection, until)
+    today = policies.recording(moment).today
+    return today, policies.on(served_until or today)
+
+
+def _as_of(
+    connection: Connection, now: Any, until: int, served_until: date | None
+) -> tuple[int, ...]:
+    """Four pockets, minutes and points, as known at a position and of services until a date."""
+    if served_until is not None:
+        return _sums(connection, now.id, until, served_until)
+    if until < trail.position(connection):
+        return account_of(connection, now.member_id, until)
+    return tuple(now)[2 : _OPENED + 2]
 
 
 def known_until(
@@ -226,7 +289,9 @@ def _changes(event: Any) -> dict[str, list[int]]:
     minutes = getattr(event, "minutes", None)
     if minutes is not None:  # of a service, which may have moved nothing
         changes[event.member_id] = [0, 0, 0, 0, minutes, event.points or 0, 0]
-    for name, credits in event.entries:
+    elif points := getattr(event, "points", None):  # of track 2 alone
+        changes[event.member_id] = [0, 0, 0, 0, 0, points, 0]
+    for name, credits in getattr(event, "entries", ()):
         owned = pocket(name)
         if owned is None:
             continue
@@ -254,9 +319,10 @@ def _sums(
     return tuple(int(part) for part in connection.execute(query).one())
 
 
-def _redemption_id(stream: str) -> str | None:
+def _subject(stream: str) -> str | None:
+    """The id of what a fact is about, where that has a stream of its own."""
     kind, _, key = stream.partition(":")
-    return key if kind == "redemption" else None
+    return None if kind == "account" else key
 
 
 def told(row: Any) -> Item:
@@ -270,7 +336,7 @@ def told(row: Any) -> Item:
         "minutes": row.minutes,
         "points": row.points,
         "balance_after": row.available_after,
-        "ref": row.receipt or row.transfer_id or _redemption_id(row.stream),
+        "ref": row.receipt or row.transfer_id or _subject(row.stream),
         "organisation": row.organisation,
         "record_id": row.record_id,
         "changes": {

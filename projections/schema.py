@@ -288,6 +288,7 @@ service_records = Table(
     _whole("overflowed", nullable=True),
     _whole("paid_from_hold", nullable=True),
     _whole("points", nullable=True),
+    _whole("certified", nullable=True),
     UniqueConstraint("record_id"),  # ids are in the order of time: it grows at its end
     # A member's and an organisation's are found in the trail, at the same positions.
     Index("service_records_by_place", "place", "position"),
@@ -335,6 +336,122 @@ transfers = Table(
     UniqueConstraint("transfer_id"),
     Index("transfers_by_member", "member", "position"),
     Index("transfers_by_last_fact", "changed_position"),
+)
+
+career_facts = Table(
+    "career_facts",  # what a member's career is folded from, and every award of points
+    metadata,
+    _whole("position", primary_key=True),
+    _whole("member"),  # balances.id
+    _text("type"),
+    _text("source", nullable=True),  # of points; None where the fact moves none
+    _text("on", nullable=True),  # the date that they count for
+    _whole("points"),
+    _text("data", nullable=True),  # the event as JSON; of services nothing is folded
+    Index("career_facts_by_member", "member", "position"),
+)
+certifications = Table(
+    "certifications",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("certification_id"),
+    _whole("member"),  # balances.id
+    _text("organisation"),
+    _text("level"),
+    _text("certificate_ref"),
+    _text("obtained_on"),
+    _text("status"),
+    _text("in_force_from", nullable=True),  # the newest term
+    _text("in_force_to", nullable=True),
+    _text("revoked_from", nullable=True),
+    _text("reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("certification_id"),
+    Index("certifications_by_member", "member", "position"),
+    Index("certifications_by_organisation", "organisation", "position"),
+    Index("certifications_by_end", "in_force_to"),
+)
+achievements = Table(
+    "achievements",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("achievement_id"),
+    _whole("member"),  # balances.id
+    _text("organisation"),
+    _text("kind"),
+    _text("on"),
+    _text("ref"),
+    _whole("hours", nullable=True),
+    _text("outcome", nullable=True),
+    _text("prize", nullable=True),
+    _whole("promoted"),
+    _text("status"),
+    _whole("points", nullable=True),  # as awarded; None until it is approved
+    _text("applied_on", nullable=True),
+    _text("applied_ref", nullable=True),
+    _text("reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("achievement_id"),
+    Index("achievements_by_member", "member", "position"),
+    Index("achievements_by_organisation", "organisation", "position"),
+    Index("achievements_by_kind", "kind", "position"),
+)
+appointments = Table(
+    "appointments",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("appointment_id"),
+    _whole("member"),  # balances.id
+    _text("organisation"),
+    _text("unit"),
+    _text("first"),
+    _text("last"),
+    _text("status"),  # made, ended
+    _text("reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("appointment_id"),
+    Index("appointments_by_member", "member", "position"),
+    Index("appointments_by_organisation", "organisation", "position"),
+)
+mentorships = Table(
+    "mentorships",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("mentorship_id"),
+    _whole("member"),  # balances.id of the mentor
+    _text("mentee_id"),
+    _text("organisation"),
+    _text("first"),
+    _text("last", nullable=True),
+    _text("status"),  # begun, ended
+    _text("reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("mentorship_id"),
+    Index("mentorships_by_member", "member", "position"),
+    Index("mentorships_by_organisation", "organisation", "position"),
+)
+cases = Table(
+    "cases",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("case_id"),
+    _whole("member"),  # balances.id of who worked on it
+    _text("organisation"),
+    _text("title"),
+    _text("category"),
+    _text("summary"),
+    _text("on"),
+    _text("achievement_id", nullable=True),
+    _text("status"),  # filed, withdrawn
+    _text("reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("case_id"),
+    Index("cases_by_category", "category", "position"),
 )
 
 rewards = Table(

@@ -20,7 +20,9 @@ from ledger.events import (
     HoursReversed,
     HoursSubmitted,
     HoursVerified,
+    MarkedService,
     PostedContent,
+    ServiceCertified,
     SubmittedHoursVerified,
 )
 from projections import schema, trail
@@ -30,7 +32,7 @@ from projections.schema import balances, service_records
 
 FIGURES = (
     *("minutes", "overlap_minutes", "credits", "duty_minutes"),
-    *("capped", "overflowed", "paid_from_hold", "points"),
+    *("capped", "overflowed", "paid_from_hold", "points", "certified"),
 )
 """What a record came to; None in all of them until it is verified."""
 
@@ -45,7 +47,7 @@ FLAGS = ("professional", "late")
 HEARS = frozenset(
     {
         *("HoursVerified", "HoursSubmitted", "SubmittedHoursVerified"),
-        *("HoursRejected", "HoursReversed"),
+        *("HoursRejected", "HoursReversed", "ServiceCertified", "ServiceUncertified"),
     }
 )
 
@@ -83,6 +85,21 @@ def project(page: Page) -> None:
             case HoursReversed() as event:
                 status = "corrected" if event.replaced_by else "reversed"
                 change = {"status": status, "replaced_by": event.replaced_by}
+            case MarkedService() as event:
+                page.new(service_records).extend(new.values())
+                page.insert()
+                _change_stored(page.connection, changes)
+                new.clear()
+                changes.clear()
+                change = {
+                    "points": service_records.c.points + event.points,
+                    "certified": int(isinstance(event, ServiceCertified)),
+                    "changed_position": entry.position,
+                }
+                marked = update(service_records).values(**change)
+                of_it = marked.where(service_records.c.record_id == event.record_id)
+                page.connection.execute(of_it)
+                continue
         change["changed_position"] = entry.position
         if event.record_id in new:
             new[event.record_id] = _changed(new[event.record_id], change)
@@ -196,6 +213,7 @@ def _figures(event: HoursVerified | SubmittedHoursVerified) -> tuple[int, ...]:
         event.overflowed or 0,
         event.paid_from_hold or 0,
         event.points or 0,
+        int(event.certified or False),
     )
 
 
@@ -244,4 +262,6 @@ def _item(row: Any) -> Item:
         found.pop(name, None)
     for name in FLAGS:
         found[name] = bool(found[name])
+    if found["certified"] is not None:
+        found["certified"] = bool(found["certified"])
     return found

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from ledger import databases, journal, store
 from ledger.units import instant, new_id
 from projections import (
+    careers,
     correction_requests,
     directory,
     grades,
@@ -55,6 +56,7 @@ PROJECTIONS: dict[str, Projection] = {
     "transfers": transfers.project,
     "rewards": rewards.project,
     "redemptions": redemptions.project,
+    "careers": careers.project,
 }
 """The view -> what it makes of a page of entries."""
 

@@ -18,15 +18,17 @@ from sqlalchemy.exc import DBAPIError
 from ledger.commands import (
     EXPIRY,
     HOLDS,
+    LAPSES,
     Command,
     ExpireCredits,
     ExpireRedemption,
     FinishJob,
+    LapseCertification,
     Stamp,
 )
 from ledger.desk import Answer, Busy, Done, Job, Mode, Outcome
 from ledger.units import new_id
-from projections import lots, redemptions
+from projections import careers, lots, redemptions
 from projections.page import published
 from projections.views import OtherShape
 from scripts.door import now
@@ -71,7 +73,16 @@ def _expiry(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
         yield ExpireCredits(**stamp, member_id=member_id, as_of=as_of)
 
 
-JOBS: dict[str, Commands] = {HOLDS: _holds, EXPIRY: _expiry}
+def _lapses(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+    """A command for every registration whose last day is over."""
+    with views.engine.connect() as connection:
+        day = published(connection).recording(as_of).today
+        ending = careers.due_to_lapse(connection, day)
+    for certification_id in ending:
+        yield LapseCertification(**stamp, certification_id=certification_id, as_of=as_of)
+
+
+JOBS: dict[str, Commands] = {HOLDS: _holds, EXPIRY: _expiry, LAPSES: _lapses}
 """The job -> the commands for all that is due, as the views know it once they have read on.
 
 In this order: what a hold gives back may have expired meanwhile.

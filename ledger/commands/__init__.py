@@ -10,9 +10,30 @@ by keys: a stream (`account:<member>`), a record (`record:<id>`), what stands un
 from ledger.commands.ask import (
     EXPIRY,
     HOLDS,
+    LAPSES,
     Command,
     Keys,
     Stamp,
+)
+from ledger.commands.careers import (
+    AchievementCommand,
+    ApplyAchievement,
+    AppointSupervisor,
+    ApproveAchievement,
+    BeginMentorship,
+    CertificationCommand,
+    EndAppointment,
+    EndMentorship,
+    FileCase,
+    LapseCertification,
+    RegisterCertification,
+    RenewCertification,
+    ReverseAchievement,
+    RevokeCertification,
+    SubmitAchievement,
+    SubmitCertification,
+    VerifyCertification,
+    WithdrawCase,
 )
 from ledger.commands.credits import (
     AllocateCredits,
@@ -75,12 +96,19 @@ __all__ = [
     "COMMANDS",
     "EXPIRY",
     "HOLDS",
+    "LAPSES",
+    "AchievementCommand",
     "AddOrganisation",
     "AddReward",
     "AddUnit",
     "AllocateCredits",
+    "ApplyAchievement",
+    "AppointSupervisor",
+    "ApproveAchievement",
     "ApproveGrant",
+    "BeginMentorship",
     "CancelRedemption",
+    "CertificationCommand",
     "ChangeMember",
     "CloseAccount",
     "ClosePeriod",
@@ -90,8 +118,11 @@ __all__ = [
     "Deal",
     "DeclineCorrection",
     "DonateCredits",
+    "EndAppointment",
+    "EndMentorship",
     "ExpireCredits",
     "ExpireRedemption",
+    "FileCase",
     "FinishJob",
     "FreezeCredits",
     "FulfilRedemption",
@@ -99,6 +130,7 @@ __all__ = [
     "InheritCredits",
     "JoinMember",
     "Keys",
+    "LapseCertification",
     "Move",
     "OverrideGrade",
     "PostHours",
@@ -107,20 +139,28 @@ __all__ = [
     "RecordCommand",
     "RecordRelation",
     "RedemptionCommand",
+    "RegisterCertification",
     "RegisterMember",
     "RejectHours",
+    "RenewCertification",
     "ReopenPeriod",
     "RequestCorrection",
     "ReserveRedemption",
     "RestockReward",
     "ResumeOrganisation",
+    "ReverseAchievement",
     "ReverseHours",
+    "RevokeCertification",
     "RewardCommand",
     "Share",
     "Stamp",
+    "SubmitAchievement",
+    "SubmitCertification",
     "SuspendOrganisation",
     "UnfreezeCredits",
+    "VerifyCertification",
     "VerifyHours",
+    "WithdrawCase",
     "WithdrawReward",
 ]
 
@@ -130,7 +170,10 @@ def _askable(cls: type[Command]) -> list[type[Command]]:
     return [*([] if cls in _KINDS else [cls]), *below]
 
 
-_KINDS = (Command, RecordCommand, Move, Deal, RewardCommand, RedemptionCommand)
+_KINDS = (
+    *(Command, RecordCommand, Move, Deal, RewardCommand, RedemptionCommand),
+    *(CertificationCommand, AchievementCommand),
+)
 """What only has others below it."""
 
 

@@ -11,6 +11,9 @@ Keys = dict[str, str]
 EXPIRY = "expiry"
 """The job by which credits expire."""
 
+LAPSES = "lapses"
+"""The job by which registrations of certificates lapse."""
+
 HOLDS = "holds"
 """The job by which holds of redemptions end."""
 

@@ -74,6 +74,7 @@ class ReserveRedemption(Command, kw_only=True):
             "reward": f"reward:{self.reward}",
             "stock": f"balance:stock:{self.reward}",
             "grade": f"grade:member:{self.member_id}",
+            "career": f"career:{self.member_id}",
             "policies": "policies",
         }
         if self.provider_id is not None:

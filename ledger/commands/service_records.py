@@ -52,6 +52,10 @@ class PostHours(Command, kw_only=True):
             keys["supervisor"] = f"member:{self.supervisor_id}"
         if self.redemption_id is not None:
             keys["redemption"] = f"redemption:{self.redemption_id}"
+        if self.certification_id is not None:
+            keys["certification"] = f"certification:{self.certification_id}"
+        if self.professional:
+            keys["career"] = f"career:{self.member_id}"
         return keys
 
 
@@ -157,6 +161,8 @@ class CorrectHours(ReverseHours, kw_only=True):
             keys["supervisor"] = f"member:{supervisor_id}"
         if (redemption_id := self.corrected.get("redemption_id")) is not None:
             keys["cited"] = f"redemption:{redemption_id}"
+        if (certification_id := self.corrected.get("certification_id")) is not None:
+            keys["certification"] = f"certification:{certification_id}"
         return keys
 
     def then_relies_on(self, states: dict[str, Any]) -> Keys:
@@ -165,6 +171,10 @@ class CorrectHours(ReverseHours, kw_only=True):
         if not keys:
             return {}
         member_id = self.corrected.get("member_id", content.member_id)
+        if self.corrected.get("professional", content.professional):
+            keys["credited_career"] = f"career:{member_id}"
+        if "certification_id" not in self.corrected and content.certification_id is not None:
+            keys["certification"] = f"certification:{content.certification_id}"
         return keys | {
             "organisation": f"organisation:{content.organisation}",
             "member": f"member:{member_id}",
@@ -190,6 +200,10 @@ class DeclineCorrection(RecordCommand, kw_only=True):
 
 
 def _cited(content: PostedContent) -> Keys:
-    """The redemption that a record cites, if it does."""
-    redemption_id = content.redemption_id
-    return {} if redemption_id is None else {"redemption": f"redemption:{redemption_id}"}
+    """The redemption that a record cites, and the career that it is a part of, if they are."""
+    keys: Keys = {}
+    if content.redemption_id is not None:
+        keys["redemption"] = f"redemption:{content.redemption_id}"
+    if content.professional:
+        keys["career"] = f"career:{content.member_id}"
+    return keys

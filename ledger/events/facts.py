@@ -20,6 +20,29 @@ Capacity = Literal["volunteer", "on_duty"]
 Evidence = Literal["checked", "attested", "backfilled", "self_reported"]
 GradeName = Literal["G1", "G2", "G3", "G4"]
 RewardKind = Literal["peer_service", "benefit"]
+Level = Literal["assistant", "social_worker", "senior"]
+AchievementKind = Literal[
+    "training",
+    "supervision_given",
+    "supervision_received",
+    "project",
+    "case",
+    "competition",
+    "lecture",
+]
+Source = Literal[
+    "certificate",
+    "training",
+    "supervision_given",
+    "supervision_received",
+    "project",
+    "case",
+    "competition",
+    "lecture",
+    "professional_service",
+]
+Outcome = Literal["basic", "good", "excellent"]
+Prize = Literal["third", "second", "first"]
 Tier = Literal["CERTIFIED", "PROFESSIONAL", "SUPERVISING_EXPERT"]
 
 

@@ -67,6 +67,13 @@ class HoursVerified(PostedContent, frozen=True, kw_only=True, omit_defaults=True
     paid_from_hold: int | None = None  # of the credits: what the redemption has paid
     points: int | None = None
     expires_on: str | None = None  # of the lot that it earned
+    certified: bool | None = None  # professional, with a registration in force on the date
+    points_per_hour: int | None = None  # of a professional service, whether certified or not
+
+    @property
+    def also_in(self) -> tuple[str, ...]:
+        heard = () if self.redemption_id is None else (f"redemption:{self.redemption_id}",)
+        return (*heard, f"career:{self.member_id}") if self.professional else heard
 
 
 class SubmittedHoursVerified(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -87,6 +94,13 @@ class SubmittedHoursVerified(RecordEvent, frozen=True, kw_only=True, omit_defaul
     reason: str | None = None
     expires_on: str | None = None
     evidence: Evidence | None = None  # what it counts as, where that is not what was posted
+    professional: bool | None = None
+    certified: bool | None = None
+    points_per_hour: int | None = None
+
+    @property
+    def also_in(self) -> tuple[str, ...]:
+        return (f"career:{self.member_id}",) if self.professional else ()
 
 
 class HoursRejected(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -129,6 +143,7 @@ class HoursReversed(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
     paid_on: str | None = None
     on: str | None = None  # the local date of recording, where a payment went back
     expires_on: str | None = None  # of the lot that went back
+    professional: bool | None = None
 
     @property
     def lots(self) -> tuple[tuple[str, int], ...]:
@@ -140,11 +155,12 @@ class HoursReversed(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def also_in(self) -> tuple[str, ...]:
+        career = (f"career:{self.member_id}",) if self.professional else ()
         if self.redemption_id is None:
-            return ()
+            return career
         own = self.stream
         others = (stream for stream in account_streams(self.entries) if stream != own)
-        return (f"redemption:{self.redemption_id}", *others)
+        return (*career, f"redemption:{self.redemption_id}", *others)
 
 
 class CorrectionRequested(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,6 +7,23 @@ from ledger import commands
 from ledger.events import Event
 from ledger.policy import Policies
 from ledger.rules.accounts import close_account, freeze_credits, unfreeze_credits
+from ledger.rules.achievements import (
+    Achievement,
+    apply_achievement,
+    approve_achievement,
+    reverse_achievement,
+    submit_achievement,
+)
+from ledger.rules.career import Career
+from ledger.rules.certifications import (
+    Certification,
+    lapse_certification,
+    register_certification,
+    renew_certification,
+    revoke_certification,
+    submit_certification,
+    verify_certification,
+)
 from ledger.rules.corrections import (
     correct_hours,
     decline_correction,
@@ -34,6 +51,17 @@ from ledger.rules.redemptions import (
 )
 from ledger.rules.rewards import Reward, add_reward, restock_reward, withdraw_reward
 from ledger.rules.service_records import Record, post_hours, reject_hours, verify_hours
+from ledger.rules.supervision import (
+    Appointment,
+    Case,
+    Mentorship,
+    appoint_supervisor,
+    begin_mentorship,
+    end_appointment,
+    end_mentorship,
+    file_case,
+    withdraw_case,
+)
 from ledger.rules.time_account import TimeAccount
 from ledger.rules.transfers import (
     Grant,
@@ -92,6 +120,22 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.FreezeCredits: freeze_credits,
     commands.UnfreezeCredits: unfreeze_credits,
     commands.CloseAccount: close_account,
+    commands.SubmitCertification: submit_certification,
+    commands.VerifyCertification: verify_certification,
+    commands.RegisterCertification: register_certification,
+    commands.RenewCertification: renew_certification,
+    commands.LapseCertification: lapse_certification,
+    commands.RevokeCertification: revoke_certification,
+    commands.SubmitAchievement: submit_achievement,
+    commands.ApproveAchievement: approve_achievement,
+    commands.ApplyAchievement: apply_achievement,
+    commands.ReverseAchievement: reverse_achievement,
+    commands.AppointSupervisor: appoint_supervisor,
+    commands.EndAppointment: end_appointment,
+    commands.BeginMentorship: begin_mentorship,
+    commands.EndMentorship: end_mentorship,
+    commands.FileCase: file_case,
+    commands.WithdrawCase: withdraw_case,
     commands.OverrideGrade: override_grade,
     commands.ClosePeriod: close_period,
     commands.ReopenPeriod: reopen_period,
@@ -111,5 +155,11 @@ STATES: dict[str, Callable[[str], Any]] = {
     "transfer": lambda _: Grant(),
     "reward": lambda _: Reward(),
     "redemption": lambda _: Redemption(),
+    "career": lambda _: Career(),
+    "certification": lambda _: Certification(),
+    "achievement": lambda _: Achievement(),
+    "appointment": lambda _: Appointment(),
+    "mentorship": lambda _: Mentorship(),
+    "case": lambda _: Case(),
 }
 """The first part of a key -> the empty state of what the rest names, to fold its facts into."""

@@ -17,7 +17,9 @@ from ledger.events import (
     PostedContent,
 )
 from ledger.policy import Policies, Recording, lot_end
-from ledger.rules.earning import PaidBack, earned, figures, taken_back
+from ledger.rules.career import Career
+from ledger.rules.certifications import Certification
+from ledger.rules.earning import PaidBack, earned, figures, professional, taken_back
 from ledger.rules.grading import Grade
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
@@ -33,6 +35,7 @@ from ledger.rules.service_records import (
     NO_GRADE,
     NOT_KNOWN_YET,
     Record,
+    held_or_refuse,
     in_state,
     over_or_refuse,
     two_needed,
@@ -61,13 +64,14 @@ def reverse_hours(
     account: TimeAccount = NO_ACCOUNT,
     pool: SharedBalance = NO_POOL,
     redemption: Redemption = NO_REDEMPTION,
+    career: Career | None = None,
 ) -> list[Event]:
     """Let a record count no more: minutes off, credits taken back, its time free again."""
     content = in_state("verified", record, command, "reversed")
     if periods.is_closed(date.fromisoformat(content.served_on)) and not command.by_admin:
         raise Refused("period_closed", month=content.served_on[:7])
     back = _paid_back(redemption, policies.recording(command.at), "available")
-    return [_reversal(command, record, periods, account, pool, back)]
+    return [_reversal(command, record, periods, account, pool, back, career)]
 
 
 def correct_hours(
@@ -87,6 +91,9 @@ def correct_hours(
     supervisor: Member | None = None,
     redemption: Redemption = NO_REDEMPTION,
     cited: Redemption = NO_REDEMPTION,
+    certification: Certification | None = None,
+    career: Career | None = None,
+    credited_career: Career | None = None,
 ) -> list[Event]:
     """Put another record in the place of a verified one; it counts at once.
 
@@ -105,6 +112,7 @@ def correct_hours(
         raise Refused("not_found", pointer="/place", what=content["place"])
     if supervisor is not None and supervisor.home is None:
         raise Refused("not_found", pointer="/supervisor_id", what=content["supervisor_id"])
+    held_or_refuse(certification, content["certification_id"], content["member_id"])
     for name in NOT_KNOWN_YET:
         if content[name] is not None:
             raise Refused("not_found", pointer=f"/{name}", what=content[name])
@@ -140,12 +148,14 @@ def correct_hours(
     if closed and not command.by_admin:
         raise Refused("period_closed", month=f"{closed[0]:%Y-%m}")
 
-    reversal = _reversal(
-        command, record, periods, account, pool, _paid_back(redemption, recording, "available")
-    )
+    back_to = _paid_back(redemption, recording, "available")
+    reversal = _reversal(command, record, periods, account, pool, back_to, career)
     if content["member_id"] == before.member_id:
         credited = account.copied()
         credited.apply(reversal, 0)
+        if credited_career is not None and before.professional:
+            credited_career = credited_career.copied()
+            credited_career.apply(reversal, 0)
     came_to = earned(
         credited,
         interval(content["started_at"], content["ended_at"]),
@@ -164,7 +174,7 @@ def correct_hours(
         if paid := min(came_to.of_the_day, back):
             assert redemption.reserved is not None  # noqa: S101  (it has paid)
             held = _paid_back(redemption, recording, "held")
-            facts = [_reversal(command, record, periods, account, pool, held)]
+            facts = [_reversal(command, record, periods, account, pool, held, career)]
             payment = paid_out(
                 redemption.reserved,
                 paid,
@@ -183,7 +193,8 @@ def correct_hours(
         "policy_version": policies.version,
         "after_close": bool(closed) or None,
     }
-    return [*facts, HoursVerified(**content, **figures(credited, came_to, paid_already))]
+    counted = figures(credited, came_to, paid_already)
+    return [*facts, HoursVerified(**content, **counted, **professional(credited_career, came_to))]
 
 
 def request_correction(command: RequestCorrection, record: Record) -> list[Event]:
@@ -235,6 +246,7 @@ def _reversal(
     account: TimeAccount,
     pool: SharedBalance,
     back: PaidBack | None,
+    career: Career | None,
 ) -> HoursReversed:
     content, counted = record.content, record.figures
     assert content is not None  # noqa: S101  (it is verified)
@@ -253,7 +265,15 @@ def _reversal(
         replaced_by=command.replacement_id if isinstance(command, CorrectHours) else None,
         request_id=record.request_id,
         redemption_id=content.redemption_id,
-        **taken_back(account, counted, record.figured_position, pool.credits, back),
+        professional=content.professional,
+        **taken_back(
+            account,
+            counted,
+            record.figured_position,
+            pool.credits,
+            back,
+            0 if career is None else career.loss_of_service(content.record_id),
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from ledger.events import (
     Line,
 )
 from ledger.policy import Values, credits_for, lot_end
+from ledger.rules.career import Career
 from ledger.rules.lots import Age
 from ledger.rules.time_account import Interval, TimeAccount
 from ledger.units import MINUTE, Credits, Minutes, Refused
@@ -113,6 +114,32 @@ def figures(account: TimeAccount, came_to: Earned, paid_already: int = 0) -> Fig
     }
 
 
+class Professional(TypedDict):
+    """The fields of an event that say what a professional service came to beside credits."""
+
+    points: int | None
+    certified: bool | None
+    points_per_hour: int | None
+
+
+def professional(career: Career | None, came_to: Earned) -> Professional:
+    """The points of a professional service; nothing where it is none, and so has no career.
+
+    What is left of a year's certified minutes below a point waits for the next service.
+    """
+    if career is None:
+        return {"points": None, "certified": None, "points_per_hour": None}
+    per_hour: int = came_to.values["points"]["professional_service_per_hour"]
+    on, minutes = came_to.served_on.isoformat(), came_to.duty_minutes or came_to.minutes
+    certified = career.registration(on) is not None
+    points = career.award_of_service(on, minutes, per_hour) if certified else 0
+    return {
+        "points": points or None,
+        "certified": certified or None,
+        "points_per_hour": per_hour,
+    }
+
+
 class Figured(Protocol):
     """What a record came to, as far as a reversal asks."""
 
@@ -126,8 +153,6 @@ class Figured(Protocol):
     def overflowed(self) -> int | None: ...
     @property
     def paid_from_hold(self) -> int | None: ...
-    @property
-    def points(self) -> int | None: ...
 
 
 class TakenBack(TypedDict):
@@ -161,13 +186,15 @@ def taken_back(
     position: int,
     pool_credits: int,
     paid_back: PaidBack | None = None,
+    points: int = 0,
 ) -> TakenBack:
     """Undo what the fact at `position` let a record come to.
 
     What had overflowed comes out of the donation pool, and what the pool lacks is written off. The
     record's credits come out of what expired of its lots, what is left of them and the oldest lots,
     and what is left then is a receivable. Nothing held or frozen is touched. Of the credits, what a
-    redemption had paid goes back to who redeemed, and the rest to where it was issued.
+    redemption had paid goes back to who redeemed, and the rest to where it was issued. Points go as
+    the career says.
     """
     overflowed, paid = figured.overflowed or 0, figured.paid_from_hold or 0
     if paid_back is None or not paid:
@@ -192,7 +219,7 @@ def taken_back(
             (f"{mine}:receivable", -owed),
         ),
         "overflowed": -overflowed or None,
-        "points": -figured.points if figured.points else None,
+        "points": points or None,
         "paid_from_hold": -paid or None,
         "paid_at": paid_back.paid[1] if paid_back else None,
         "paid_on": paid_back.paid[0] if paid_back else None,

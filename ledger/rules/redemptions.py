@@ -23,6 +23,7 @@ from ledger.events import (
     RedemptionReserved,
 )
 from ledger.policy import Policies, Recording, lot_end
+from ledger.rules.career import Career
 from ledger.rules.grading import Grade
 from ledger.rules.jobs import Job
 from ledger.rules.members import Member
@@ -100,6 +101,7 @@ def reserve_redemption(
     reward: Reward,
     stock: SharedBalance,
     grade: Grade,
+    career: Career,
     policies: Policies,
     provider: Member | None = None,
     asking: Organisation | None = None,
@@ -127,7 +129,7 @@ def reserve_redemption(
         if provider.closed:
             raise Refused("member_closed")
     recording = policies.recording(command.at)
-    unmet = unmet_gates(added, member, account, grade, recording, command.born_on)
+    unmet = unmet_gates(added, member, account, grade, career, recording, command.born_on)
     if unmet:
         raise Refused("not_eligible", unmet=", ".join(unmet))
     if added.stock is not None and command.quantity > stock.credits:

@@ -5,7 +5,9 @@ from datetime import date
 from ledger.commands import AddReward, RestockReward, RewardCommand, WithdrawReward
 from ledger.events import Event, RewardAdded, RewardRestocked, RewardWithdrawn
 from ledger.policy import Recording
+from ledger.rules.career import Career
 from ledger.rules.grading import Grade
+from ledger.rules.ladder import is_at_least, standing
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
 from ledger.rules.shared_balances import SharedBalance
@@ -95,6 +97,7 @@ def unmet_gates(
     member: Member,
     account: TimeAccount,
     grade: Grade,
+    career: Career,
     recording: Recording,
     born_on: date | None,
 ) -> list[str]:
@@ -108,9 +111,13 @@ def unmet_gates(
         unmet.append(f"min_stars {min_stars}")
     if min_age and (born_on is None or age(born_on, today) < min_age):
         unmet.append(f"min_age {min_age}")
-    if reward.tier is not None:  # nobody stands on a rung yet
-        unmet.append(f"tier {reward.tier}")
-    if reward.grade is not None and (grade.in_force(today) or "UNGRADED") > reward.grade:
+    colour = grade.in_force(today)
+    if reward.tier is not None:
+        ladder = recording.values["ladder"]
+        tier = standing(career, ladder, today, career.points, colour).tier
+        if not is_at_least(tier, reward.tier):
+            unmet.append(f"tier {reward.tier}")
+    if reward.grade is not None and (colour or "UNGRADED") > reward.grade:
         unmet.append(f"grade {reward.grade}")  # G1 is the best, and UNGRADED is none of them
     if reward.organisations is not None and not set(reward.organisations) & set(
         member.organisations

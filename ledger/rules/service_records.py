@@ -15,12 +15,16 @@ from ledger.events import (
     HoursReversed,
     HoursSubmitted,
     HoursVerified,
+    MarkedService,
     PostedContent,
     RecordEvent,
+    ServiceCertified,
     SubmittedHoursVerified,
 )
 from ledger.policy import Policies, is_late
-from ledger.rules.earning import earned, figures
+from ledger.rules.career import Career
+from ledger.rules.certifications import Certification
+from ledger.rules.earning import earned, figures, professional
 from ledger.rules.grading import Grade
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
@@ -36,7 +40,7 @@ ONE_STEP_EVIDENCE = ("checked", "attested")
 SECOND_PERSON_GRADES = ("G3", "G4")
 """Grades of an organisation at which all its records wait for another actor's word."""
 
-NOT_KNOWN_YET = ("certification_id", "order_id", "project_id", "programme_id")
+NOT_KNOWN_YET = ("order_id", "project_id", "programme_id")
 """References to things that this ledger does not hold: none of them can be found."""
 
 # States that stand for those of a record that does not exist, which no rule comes to read.
@@ -66,6 +70,7 @@ class Content(TypedDict):
     break_minutes: int | None
     professional: bool | None
     supervisor_id: str | None
+    certification_id: str | None
     redemption_id: str | None
 
 
@@ -77,6 +82,8 @@ class Record:
         self.figures: HoursVerified | SubmittedHoursVerified | None = None
         self.figured_position = 0  # of the fact with the figures
         self.reversal: HoursReversed | None = None
+        self.points = 0  # of a professional service, as registrations stand
+        self.certified = False
         self.status = ""
         self.request_id: str | None = None  # of the correction that the member asks for
         self.requests: dict[str, str] = {}  # each such request -> open, granted or declined
@@ -96,11 +103,16 @@ class Record:
                 self.content = self.figures = event
                 self.figured_position = position
                 self.status = "verified"
+                self.points, self.certified = event.points or 0, bool(event.certified)
             case HoursSubmitted():
                 self.content, self.status = event, "submitted"
             case SubmittedHoursVerified():
                 self.figures, self.status = event, "verified"
                 self.figured_position = position
+                self.points, self.certified = event.points or 0, bool(event.certified)
+            case MarkedService():
+                self.points += event.points
+                self.certified = isinstance(event, ServiceCertified)
             case HoursRejected():
                 self.status = "rejected"
             case HoursReversed():
@@ -128,6 +140,8 @@ def post_hours(
     grade: Grade,
     supervisor: Member | None = None,
     redemption: Redemption = NO_REDEMPTION,
+    certification: Certification | None = None,
+    career: Career | None = None,
 ) -> list[Event]:
     """Record a service: minutes as served, credits as the policy of that day grants them."""
     if before.content is not None:
@@ -141,6 +155,7 @@ def post_hours(
         raise Refused("not_found", pointer="/place", what=command.place)
     if supervisor is not None and supervisor.home is None:
         raise Refused("not_found", pointer="/supervisor_id", what=command.supervisor_id)
+    held_or_refuse(certification, command.certification_id, command.member_id)
     for name in NOT_KNOWN_YET:
         if getattr(command, name) is not None:
             raise Refused("not_found", pointer=f"/{name}", what=getattr(command, name))
@@ -184,6 +199,7 @@ def post_hours(
         "break_minutes": command.break_minutes or None,
         "professional": command.professional or None,
         "supervisor_id": command.supervisor_id,
+        "certification_id": command.certification_id,
         "redemption_id": command.redemption_id,
     }
     own_hours = command.actor_member == command.member_id
@@ -205,7 +221,13 @@ def post_hours(
         served_on=served_on,
         values=of_the_day,
     )
-    return [HoursVerified(**content, **figures(account, came_to, redemption.paid))]
+    return [
+        HoursVerified(
+            **content,
+            **figures(account, came_to, redemption.paid),
+            **professional(career, came_to),
+        )
+    ]
 
 
 def verify_hours(
@@ -217,6 +239,7 @@ def verify_hours(
     grade: Grade = NO_GRADE,
     poster: str = "",
     redemption: Redemption = NO_REDEMPTION,
+    career: Career | None = None,
 ) -> list[Event]:
     """Let a record count: counted now, by the policy of its service date."""
     content = in_state("submitted", record, command, "verified")
@@ -250,7 +273,9 @@ def verify_hours(
             policy_version=policies.version,
             reason=command.reason,
             evidence="attested" if content.evidence == "self_reported" else None,
+            professional=content.professional,
             **figures(account, came_to, redemption.paid),
+            **professional(career, came_to),
         )
     ]
 
@@ -289,6 +314,17 @@ def two_needed(evidence: Evidence, colour: GradeName | None) -> bool:
     return evidence not in ONE_STEP_EVIDENCE or colour in SECOND_PERSON_GRADES
 
 
+def held_or_refuse(
+    certification: Certification | None, certification_id: str | None, member_id: str
+) -> None:
+    """Pass where no certificate is cited, or one of the member's."""
+    if certification is None:
+        return
+    submitted = certification.submitted
+    if submitted is None or submitted.member_id != member_id:
+        raise Refused("not_found", pointer="/certification_id", what=certification_id)
+
+
 def over_or_refuse(ended_at: datetime, now: datetime) -> None:
     """Pass where a service has ended."""
     if ended_at > now:
@@ -312,6 +348,7 @@ def _same_or_refuse(before: PostedContent, command: PostHours) -> None:
         and before.evidence == command.evidence
         and (before.professional or False) == command.professional
         and before.supervisor_id == command.supervisor_id
+        and before.certification_id == command.certification_id
         and before.redemption_id == command.redemption_id
         and all(getattr(before, name) == getattr(command, name) for name in NOT_KNOWN_YET)
     )

@@ -102,6 +102,7 @@ def test_a_verified_record_says_what_was_posted_and_what_it_came_to(
         "overflowed": 0,
         "paid_from_hold": 0,
         "points": 0,
+        "certified": False,
     }
 
 

@@ -1,0 +1,352 @@
+"""Careers: certificates, achievements, appointments, mentorships, cases; where a member stands."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Table, or_, select, update
+
+from ledger.events import (
+    AchievementApplied,
+    AchievementApproved,
+    AchievementReversed,
+    AchievementSubmitted,
+    AppointmentEnded,
+    Award,
+    CaseFiled,
+    CaseWithdrawn,
+    CertificationLapsed,
+    CertificationRegistered,
+    CertificationRevoked,
+    CertificationSubmitted,
+    CertificationVerified,
+    Entry,
+    MarkedService,
+    MentorshipBegun,
+    MentorshipEnded,
+    SupervisorAppointed,
+    Term,
+    decode,
+    encode,
+)
+from ledger.rules.career import Career
+from ledger.rules.certifications import renewal_opens
+from projections import trail
+from projections.listing import Item, Listed, listed, only_filter
+from projections.page import Page
+from projections.schema import (
+    achievements,
+    appointments,
+    balances,
+    career_facts,
+    cases,
+    certifications,
+    mentorships,
+)
+
+FOLDED = frozenset(
+    {
+        *("CertificationVerified", "CertificationRegistered", "CertificationRenewed"),
+        *("CertificationRevoked", "AchievementApproved", "AchievementReversed"),
+        *("SupervisorAppointed", "AppointmentEnded"),
+    }
+)
+"""What a career is folded from in the views; services come into the points alone."""
+
+SERVICES = frozenset(
+    {
+        *("HoursVerified", "SubmittedHoursVerified", "HoursReversed"),
+        *("ServiceCertified", "ServiceUncertified"),
+    }
+)
+
+HEARS = FOLDED | frozenset(
+    {
+        *("CertificationSubmitted", "CertificationLapsed"),
+        *("AchievementSubmitted", "AchievementApplied"),
+        *("MentorshipBegun", "MentorshipEnded", "CaseFiled", "CaseWithdrawn"),
+    }
+)
+
+
+class Shelf(NamedTuple):
+    """A table of things that have an id of their own, and stand as they were last told."""
+
+    table: Table
+    id: str
+    spelled: Mapping[str, str] = {}  # columns that are told by another name
+
+    @property
+    def key(self) -> ColumnElement[str]:
+        """The column of the id."""
+        return self.table.c[self.id]
+
+
+CERTIFICATIONS = Shelf(certifications, "certification_id")
+ACHIEVEMENTS = Shelf(achievements, "achievement_id")
+APPOINTMENTS = Shelf(appointments, "appointment_id", {"first": "from", "last": "to"})
+MENTORSHIPS = Shelf(
+    mentorships, "mentorship_id", {"first": "from", "last": "to", "member_id": "mentor_id"}
+)
+CASES = Shelf(cases, "case_id")
+
+
+def project(page: Page) -> None:
+    """A row for everything that has an id, and one for every fact that a career hears."""
+    facts = page.new(career_facts)
+    for entry in page.of(SERVICES):
+        event: Any = entry.event
+        if isinstance(event, MarkedService) or event.professional:
+            number = page.balances[event.member_id].id
+            points = event.points or 0
+            source = "professional_service" if points else None
+            served_on = event.served_on
+            facts.append((entry.position, number, entry.type, source, served_on, points, None))
+    for entry in page.of(HEARS):
+        event = entry.event
+        if entry.type in FOLDED:
+            number = page.balances[event.member_id].id
+            is_award = isinstance(event, Award)
+            facts.append(
+                (
+                    entry.position,
+                    number,
+                    entry.type,
+                    event.source if is_award and event.points else None,
+                    event.on if is_award else None,
+                    event.points if is_award else 0,
+                    encode(event).decode(),
+                )
+            )
+        _tell(page, entry)
+
+
+def _tell(page: Page, entry: Entry) -> None:
+    """What a fact makes of the thing that it is about."""
+    event, at = entry.event, entry.position
+    match event:
+        case CertificationSubmitted():
+            page.new(certifications).append(
+                (
+                    *(at, event.certification_id, page.balances[event.member_id].id),
+                    *(event.organisation, event.level, event.certificate_ref, event.obtained_on),
+                    *("submitted", None, None, None, None, event.recorded_at, at),
+                )
+            )
+        case CertificationVerified():
+            _change(page, CERTIFICATIONS, event.certification_id, at, status="verified")
+        case Term():
+            _change(
+                page,
+                CERTIFICATIONS,
+                event.certification_id,
+                at,
+                status="registered" if isinstance(event, CertificationRegistered) else "renewed",
+                in_force_from=event.in_force_from,
+                in_force_to=event.in_force_to,
+            )
+        case CertificationLapsed():
+            _change(page, CERTIFICATIONS, event.certification_id, at, status="lapsed")
+        case CertificationRevoked():
+            _change(
+                page,
+                CERTIFICATIONS,
+                event.certification_id,
+                at,
+                status="revoked",
+                revoked_from=event.effective_on,
+                reason=event.reason,
+            )
+        case AchievementSubmitted():
+            page.new(achievements).append(
+                (
+                    *(at, event.achievement_id, page.balances[event.member_id].id),
+                    *(event.organisation, event.kind, event.on, event.ref, event.hours),
+                    *(event.outcome, event.prize, int(event.promoted or False), "submitted"),
+                    *(None, None, None, None, event.recorded_at, at),
+                )
+            )
+        case AchievementApproved():
+            said = {"status": "approved", "points": event.points}
+            _change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
+        case AchievementApplied():
+            said = {"status": "applied", "applied_on": event.on, "applied_ref": event.ref}
+            _change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
+        case AchievementReversed():
+            said = {"status": "reversed", "points": 0, "reason": event.reason}
+            _change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
+        case SupervisorAppointed():
+            page.new(appointments).append(
+                (
+                    *(at, event.appointment_id, page.balances[event.member_id].id),
+                    *(event.organisation, event.unit, event.first, event.last),
+                    *("made", None, event.recorded_at, at),
+                )
+            )
+        case AppointmentEnded():
+            said = {"status": "ended", "last": event.last, "reason": event.reason}
+            _change(page, APPOINTMENTS, event.appointment_id, at, **said)
+        case MentorshipBegun():
+            page.new(mentorships).append(
+                (
+                    *(at, event.mentorship_id, page.balances[event.member_id].id),
+                    *(event.mentee_id, event.organisation, event.first, None),
+                    *("begun", None, event.recorded_at, at),
+                )
+            )
+        case MentorshipEnded():
+            said = {"status": "ended", "last": event.last, "reason": event.reason}
+            _change(page, MENTORSHIPS, event.mentorship_id, at, **said)
+        case CaseFiled():
+            page.new(cases).append(
+                (
+                    *(at, event.case_id, page.balances[event.member_id].id, event.organisation),
+                    *(event.title, event.category, event.summary, event.on),
+                    *(event.achievement_id, "filed", None, event.recorded_at, at),
+                )
+            )
+        case CaseWithdrawn():
+            said = {"status": "withdrawn", "reason": event.reason}
+            _change(page, CASES, event.case_id, at, **said)
+
+
+def _change(page: Page, shelf: Shelf, id: str, position: int, **changes: Any) -> None:
+    page.insert()  # it may have been made on this very page
+    page.connection.execute(
+        update(shelf.table).where(shelf.key == id).values(**changes, changed_position=position)
+    )
+
+
+# --- where somebody stands -----------------------------------------------------------------------
+
+
+def career(connection: Connection, member: int, until: int) -> Career:
+    """A member's career as it was known at a position, but for the services."""
+    facts = career_facts.c
+    query = (
+        select(facts.position, facts.type, facts.data)
+        .where(facts.member == member, facts.position <= until, facts.data.is_not(None))
+        .order_by(facts.position)
+    )
+    folded = Career()
+    for position, kind, data in connection.execute(query):
+        folded.apply(decode(kind, data.encode()), position)
+    return folded
+
+
+def points(
+    connection: Connection, member: int, until: int, served_until: date | None = None
+) -> dict[str, Any]:
+    """A member's points as known at a position: in all, by source, by calendar year."""
+    facts = career_facts.c
+    query = (
+        select(facts.source, facts.on, facts.points)
+        .where(facts.member == member, facts.position <= until, facts.source.is_not(None))
+        .order_by(facts.position)
+    )
+    if served_until is not None:
+        query = query.where(facts.on <= served_until.isoformat())
+    by_source: dict[str, int] = {}
+    by_year: dict[str, int] = {}
+    for source, on, found in connection.execute(query):
+        by_source[source] = by_source.get(source, 0) + found
+        by_year[on[:4]] = by_year.get(on[:4], 0) + found
+    return {
+        "total": sum(by_source.values()),
+        "by_source": dict(sorted(by_source.items())),
+        "by_year": dict(sorted(by_year.items())),
+    }
+
+
+def registration(folded: Career, day: date) -> Item | None:
+    """The registration in force on a date."""
+    found = folded.registration(day)
+    if found is None:
+        return None
+    return {
+        "certification_id": found.certification_id,
+        "level": found.level,
+        "in_force_from": found.first,
+        "in_force_to": found.last,
+    }
+
+
+# --- looking up ----------------------------------------------------------------------------------
+
+
+def listing(
+    connection: Connection,
+    shelf: Shelf,
+    after: int = 0,
+    limit: int = 50,
+    *,
+    organisation: str | None = None,
+    member_id: str | None = None,
+    search: str | None = None,
+    filters: Mapping[str, str] | None = None,
+) -> Listed:
+    """The things on a shelf that answer to every filter: of an organisation, of a member."""
+    table, walked = shelf.table, False
+    query = select(table, balances.c.member_id).join(balances, balances.c.id == table.c.member)
+    if member_id is not None:
+        mine = table.c.member == trail.member_number(member_id)
+        if shelf is MENTORSHIPS:
+            mine = or_(mine, table.c.mentee_id == member_id)
+        query, walked = query.where(mine), True
+    if organisation is not None:
+        own = only_filter(table.c.organisation) if walked else table.c.organisation
+        query, walked = query.where(own == organisation), True
+    for name, wanted in (filters or {}).items():
+        column = only_filter(table.c[name]) if walked else table.c[name]
+        query, walked = query.where(column == wanted), True
+    if search is not None:
+        texts = (table.c.title, table.c.category, table.c.summary)
+        query = query.where(or_(*(text.contains(search, autoescape=True) for text in texts)))
+    return listed(connection, query, table.c.position, after, limit, _told(shelf))
+
+
+def item(
+    connection: Connection,
+    shelf: Shelf,
+    id: str,
+    organisation: str | None = None,
+    member_id: str | None = None,
+) -> Item | None:
+    """One thing of a shelf, if it is among those that may be seen."""
+    table = shelf.table
+    query = select(table, balances.c.member_id).join(balances, balances.c.id == table.c.member)
+    row = connection.execute(query.where(shelf.key == id)).first()
+    if row is None or organisation not in (None, row.organisation):
+        return None
+    if member_id not in (None, row.member_id, row._mapping.get("mentee_id")):
+        return None
+    return dict(_told(shelf)(row))
+
+
+def due_to_lapse(connection: Connection, day: date) -> list[str]:
+    """The certificates whose registration is over by a date, oldest first."""
+    column = certifications.c
+    query = (
+        select(column.certification_id)
+        .where(column.in_force_to < day.isoformat(), column.status.in_(("registered", "renewed")))
+        .order_by(column.position)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def _told(shelf: Shelf) -> Any:
+    def told(row: Any) -> Item:
+        found = {"id": row._mapping[shelf.id]}
+        for name, value in row._mapping.items():
+            if name not in (shelf.id, "member", "changed_position", "cursor_"):
+                found[shelf.spelled.get(str(name), str(name))] = value
+        found["position"] = row.changed_position
+        if shelf is CERTIFICATIONS:
+            last = row.in_force_to
+            opens = None if last is None else renewal_opens(date.fromisoformat(last))
+            found["renewal_from"] = opens and opens.isoformat()
+        if shelf is ACHIEVEMENTS:
+            found["promoted"] = bool(row.promoted)
+        return found
+
+    return told

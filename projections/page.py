@@ -123,7 +123,7 @@ class Page:
         """Store the new rows that there are so far."""
         for table, rows in self._new.values():
             store.insert_many(self.connection, table, rows)  # type: ignore[arg-type]
-        self._new.clear()
+            rows.clear()  # and not another list: a projection may hold on to this one
 
     def _meet(self, policies: Policies) -> None:
         """Have the rows of all whom the page names at hand, and the dates that need a zone."""

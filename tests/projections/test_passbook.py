@@ -57,6 +57,7 @@ def test_a_balance_says_everything_that_the_contract_names(store: Store, views: 
         "tier": None,
         "stars": 0,
         "grade": "UNGRADED",
+        "registration": None,
     }
 
 
@@ -234,7 +235,11 @@ def test_the_day_of_a_star_is_that_of_the_zone(store: Store, views: Views) -> No
 
 
 def test_every_event_with_lines_has_a_kind() -> None:
-    moving = {name for name, event in EVENT_TYPES.items() if "entries" in event.__struct_fields__}
+    moving = {
+        name
+        for name, event in EVENT_TYPES.items()
+        if {"entries", "points"} & set(event.__struct_fields__)
+    }
     assert moving == set(passbook.KINDS)
 
 

@@ -526,7 +526,7 @@ def expert(given: Town) -> str:
         approved(given, "supervision_given", on, hours=30)
     for _ in range(2):
         approved(given, "case")
-    given.given(appoint())
+    given.given(appoint("2026-03-01"))
     return found
 
 
@@ -546,7 +546,7 @@ def test_each_rung_is_held_while_its_gates_hold():
     assert stands(given).gap == 0
     assert stands(given, grade="G4").tier == "PROFESSIONAL"
     assert stands(given, grade="G3").tier == "SUPERVISING_EXPERT"
-    assert stands(given, "2025-12-31").tier == "PROFESSIONAL"  # not yet appointed
+    assert stands(given, "2026-02-28").tier == "PROFESSIONAL"  # not yet appointed
     assert stands(given, "2027-01-01").tier == "PROFESSIONAL"  # the appointment is over
     assert stands(given, "2028-09-01").tier is None  # so is the registration
     assert stands(given, "2025-08-31").tier is None

@@ -40,6 +40,7 @@ from ledger.settings import Settings
 from ledger.units import Refused, new_id
 from projections.views import Views
 from scripts import invented
+from scripts.demo_careers import Careers
 from scripts.demo_rewards import Spending
 from scripts.due_jobs import JOBS, as_of_day, run_job
 from scripts.invented import Activity, InventedOrganisation
@@ -108,6 +109,10 @@ class Staff(NamedTuple):
     def by_poster(self) -> Stamp:
         """It is the poster who asks."""
         return _by(self.poster.key)
+
+    def by_verifier(self) -> Stamp:
+        """It is the verifier who asks."""
+        return _by(self.verifier.key)
 
 
 @dataclass(slots=True)
@@ -184,6 +189,8 @@ class Past:
         self._receipts: Counter[str] = Counter()
         self._posted: dict[str, tuple[Somebody, Staff]] = {}  # by record, until it is heard of
         self._spending = Spending(self, size.redemptions / size.days)
+        self._careers = Careers(self)
+        self.social_workers: list[Somebody] = []
 
     # -- the field ---------------------------------------------------------------------------
 
@@ -209,6 +216,7 @@ class Past:
         self.lived.keys += [self._staff[0].poster, self._staff[0].verifier]
         self._register(communities)
         self._ask(self._spending.catalogue(_cli))
+        self._ask(self._careers.certificates(self._clock.at.date()))
 
     def _policies(self) -> Iterator[Command]:
         today = self._now.astimezone(ZONE).date()
@@ -255,7 +263,8 @@ class Past:
         self.members = {each.id: each for each in self._people}
         for each in self._volunteers:
             self._at_home.setdefault(each.home.organisation.code, []).append(each)
-        self._supervisors = [each.id for each in self._people if "social_worker" in each.roles]
+        self.social_workers = [each for each in self._people if "social_worker" in each.roles]
+        self._supervisors = [each.id for each in self.social_workers]
 
     def _join(self, staff: Staff, people: list[Somebody], series: str) -> list[str]:
         """Register people with an organisation, or let them join it; their ids."""
@@ -295,6 +304,7 @@ class Past:
         for _ in range(int(mean + self.rng.random())):
             self._serve(day)
         self._spending.live_through(day)
+        self._careers.live_through(day)
         evening = min(self._now, datetime.combine(day, time(23), ZONE))
         while self._due and self._due[0][0] <= evening:
             at = self._due[0][0]

@@ -1,9 +1,14 @@
 """Track 2: certificates and their terms, achievements and points, the ladder; each refusal once."""
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from itertools import permutations
 
 import pytest
+from hypothesis import given as given_that
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from ledger import commands
 from ledger.events import (
@@ -488,6 +493,78 @@ def test_the_order_of_arrival_does_not_matter():
             approved(given, "training", on, hours=hours)
         ends.add(career(given).points)
     assert ends == {60}
+
+
+@settings(max_examples=150, deadline=None)
+@given_that(data=st.data())
+def test_two_careers_recorded_in_any_order_end_equal(data: st.DataObject):
+    """Each thing's own steps keep their order; what is between them does not matter."""
+    chains = data.draw(st.lists(st.one_of(CERTIFICATES, DEEDS, SERVICES), min_size=2, max_size=9))
+    ends = []
+    for _ in range(2):
+        given = town().given(policy("2015-01-01", backfill_window_days=5_000))
+        steps = [number for number, chain in enumerate(chains) for _ in range(len(chain))]
+        taken = [0] * len(chains)
+        ids = [new_id() for _ in chains]
+        for number in data.draw(st.permutations(steps)):
+            given.when(chains[number][taken[number]](ids[number], number))
+            taken[number] += 1
+        mine, sources, years = career(given), Counter[str](), Counter[tuple[str, str]]()
+        for fact in given.facts:
+            source = getattr(fact, "source", "professional_service")
+            points = getattr(fact, "points", None) or 0
+            on = getattr(fact, "on", None) or getattr(fact, "served_on", "")
+            sources[source] += points
+            if source != "certificate":
+                years[source, on[:4]] += points
+        marks = sorted((one.on, one.minutes, one.certified) for one in mine.services.values())
+        tier = stands(given).tier
+        ends.append((mine.points, +sources, +years, marks, tier))
+    assert ends[0] == ends[1]
+
+
+Step = Callable[[str, int], commands.Command]
+ON = st.dates(date(2022, 1, 1), date(2026, 3, 9)).map(str)
+
+
+def _certificate(level: str, on: str, revoked: bool) -> list[Step]:
+    steps: list[Step] = [
+        lambda id, _: submit(level, on, certification_id=id),
+        lambda id, _: verified(id),
+        lambda id, _: register(id, on),
+    ]
+    return steps + ([lambda id, _: revoke(id, "2026-03-01")] if revoked else [])
+
+
+def _deed(kind: str, on: str, hours: int, reversed_: bool) -> list[Step]:
+    said = {"hours": hours} if kind in ("training", "supervision_given") else {}
+    steps: list[Step] = [
+        lambda id, _: did(kind, on, achievement_id=id, **said),
+        lambda id, _: approve(id),
+    ]
+    return steps + ([lambda id, _: take_back(id)] if reversed_ else [])
+
+
+def _service(on: str, minutes: int, reversed_: bool) -> list[Step]:
+    def post(id: str, number: int) -> commands.Command:
+        start, end = f"{number:02}:00", f"{number:02}:{minutes:02}"  # an hour of its own
+        return visit(start, end, on=on, record_id=id, receipt=f"r-{number}", professional=True)
+
+    steps: list[Step] = [post]
+    return steps + ([lambda id, _: reverse(id)] if reversed_ else [])
+
+
+CERTIFICATES = st.builds(
+    _certificate, st.sampled_from(["assistant", "social_worker"]), ON, st.booleans()
+)
+DEEDS = st.builds(
+    _deed,
+    st.sampled_from(["training", "training", "supervision_given", "case", "lecture"]),
+    ON,
+    st.integers(1, 60),
+    st.booleans(),
+)
+SERVICES = st.builds(_service, ON, st.integers(1, 59), st.booleans())
 
 
 def test_an_achievement_is_approved_once_by_another():

@@ -68,6 +68,7 @@ def test_the_small_demo_is_a_district_that_lived_some_months(inside):
     assert {"HoursReversed", "CreditsDonated", "RewardAdded", "PeriodClosed"} <= kinds
     assert {"RedemptionReserved", "RedemptionFulfilled", "JobRan"} <= kinds
     assert any(data.get("paid_from_hold") for data in posted)
+    assert {"CertificationRegistered", "AchievementSubmitted"} <= kinds
     assert any("replaces" in data for data in posted)
     assert any(data.get("overlap_minutes") for data in posted)
     assert {data["capacity"] for data in posted} == {"volunteer", "on_duty"}

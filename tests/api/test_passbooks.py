@@ -42,6 +42,7 @@ async def test_a_balance_tells_what_stands_to_the_members_name(each_house: House
         "tier": None,
         "stars": 0,
         "grade": "UNGRADED",
+        "registration": None,
     }
     assert said.headers["Ledger-Position"] == str(position)
 

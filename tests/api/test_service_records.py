@@ -56,6 +56,7 @@ async def test_a_visit_becomes_a_verified_record_with_its_figures(each_house: Ho
         "overflowed": 0,
         "paid_from_hold": 0,
         "points": 0,
+        "certified": False,
         "late": False,
         "policy_version": 1,
         "replaces": None,

@@ -73,7 +73,9 @@ class HoursVerified(PostedContent, frozen=True, kw_only=True, omit_defaults=True
     @property
     def also_in(self) -> tuple[str, ...]:
         heard = () if self.redemption_id is None else (f"redemption:{self.redemption_id}",)
-        return (*heard, f"career:{self.member_id}") if self.professional else heard
+        if self.points_per_hour is None:  # no professional service, or of a time before points
+            return heard
+        return (*heard, f"career:{self.member_id}")
 
 
 class SubmittedHoursVerified(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -100,7 +102,7 @@ class SubmittedHoursVerified(RecordEvent, frozen=True, kw_only=True, omit_defaul
 
     @property
     def also_in(self) -> tuple[str, ...]:
-        return (f"career:{self.member_id}",) if self.professional else ()
+        return () if self.points_per_hour is None else (f"career:{self.member_id}",)
 
 
 class HoursRejected(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):

@@ -223,7 +223,7 @@ class Career:
             event.organisation,
             event.served_on,
             minutes,
-            event.points_per_hour or 0,
+            event.points_per_hour or 0,  # the policy may give none
             bool(event.certified),
         )
         self._count(event.record_id, served)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given as given_that
 from hypothesis import settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ledger import commands
 from ledger.events import (
@@ -377,6 +378,20 @@ def test_another_registration_in_force_keeps_the_marks():
     assert [fact.served_on for fact in facts[1:]] == ["2025-12-30"]
     assert facts[0].points == 0  # the higher level stands
     assert career(given).points == 202
+
+
+def test_what_was_recorded_before_there_were_points_is_in_no_career():
+    """Of journals that an earlier release wrote: what is derived from them stays what it was."""
+    given = town()
+    fact = given.ask(visit(professional=True))[0]
+    assert fact.also_in == (f"career:{ZHANG}",)
+    earlier = replace(fact, points_per_hour=None)
+    assert earlier.also_in == ()
+    given.take_in(replace(earlier, record_id=new_id(), receipt="before"))
+    found = certified(given, registered=None)
+    given.when(register(found)).then_both(
+        (CertificationRegistered, {}), (ServiceCertified, {"record_id": fact.record_id})
+    )
 
 
 def test_an_upgrade_awards_the_difference_and_a_lower_level_nothing():

@@ -101,21 +101,9 @@ def correct_hours(
     Where it cites the same redemption, that pays for it again first, out of what it got back.
     """
     before = in_state("verified", record, command, "corrected")
-    changes = _changes(command)
-    content = {name: getattr(before, name) for name in _KEPT}
-    if record.figures is not None and record.figures.evidence is not None:
-        content["evidence"] = record.figures.evidence  # what it counted as
-    content |= changes
-    if before.organisation not in member.organisations:
-        raise Refused("not_found", pointer=command.member_pointer, what=content["member_id"])
-    if place is not None and place.added is None:
-        raise Refused("not_found", pointer="/place", what=content["place"])
-    if supervisor is not None and supervisor.home is None:
-        raise Refused("not_found", pointer="/supervisor_id", what=content["supervisor_id"])
+    content = _content(command, record, before)
+    _known_or_refuse(command, content, before.organisation, member, place, supervisor)
     held_or_refuse(certification, content["certification_id"], content["member_id"])
-    for name in NOT_KNOWN_YET:
-        if content[name] is not None:
-            raise Refused("not_found", pointer=f"/{name}", what=content[name])
     if member.closed:
         raise Refused("member_closed")
     recording = policies.recording(command.at)
@@ -129,18 +117,12 @@ def correct_hours(
     asked = two_needed(before.evidence, colour) or two_needed(content["evidence"], colour)
     if asked and command.actor_name == poster:
         raise Refused("second_person_needed")
-    again = content["redemption_id"] if content["redemption_id"] == before.redemption_id else None
-    if again is not None and content["member_id"] != before.member_id:
-        raise Refused("wrong_state", before="cited", after="cited")  # it was another who served
-    if content["redemption_id"] not in (None, again):
-        citable_or_refuse(
-            cited, content["redemption_id"], content["member_id"], before.organisation
-        )
+    _citable_again_or_refuse(content, before, cited)
     _span_or_refuse(content)
     started_at, ended_at = instant(content["started_at"]), instant(content["ended_at"])
     over_or_refuse(ended_at, command.at)
     served_on = date.fromisoformat(before.served_on)
-    if "started_at" in changes:
+    if "started_at" in command.corrected:
         served_on = started_at.astimezone(recording.zone).date()
     closed = [
         day for day in (date.fromisoformat(before.served_on), served_on) if periods.is_closed(day)
@@ -150,12 +132,13 @@ def correct_hours(
 
     back_to = _paid_back(redemption, recording, "available")
     reversal = _reversal(command, record, periods, account, pool, back_to, career)
-    if content["member_id"] == before.member_id:
-        credited = account.copied()
+    same_member = content["member_id"] == before.member_id
+    if same_member or f"account:{content['member_id']}" in reversal.also_in:
+        credited = (account if same_member else credited).copied()
         credited.apply(reversal, 0)
-        if credited_career is not None and before.professional:
-            credited_career = credited_career.copied()
-            credited_career.apply(reversal, 0)
+    if same_member and before.professional and credited_career is not None:
+        credited_career = credited_career.copied()
+        credited_career.apply(reversal, 0)
     came_to = earned(
         credited,
         interval(content["started_at"], content["ended_at"]),
@@ -167,25 +150,24 @@ def correct_hours(
         values=policies.on(served_on),
     )
     facts: list[Event] = [reversal]
-    paid_already = cited.paid
-    if again is not None:
-        paid_already = redemption.paid
-        back = -(reversal.paid_from_hold or 0)
-        if paid := min(came_to.of_the_day, back):
-            assert redemption.reserved is not None  # noqa: S101  (it has paid)
-            held = _paid_back(redemption, recording, "held")
-            facts = [_reversal(command, record, periods, account, pool, held, career)]
-            payment = paid_out(
-                redemption.reserved,
-                paid,
-                back,
-                content["member_id"],
-                credited,
-                recording,
-                corrects=before.record_id,
-            )
-            credited.apply(payment, 0)
-            facts.append(payment)
+    again = (
+        content["redemption_id"] is not None and content["redemption_id"] == before.redemption_id
+    )
+    paid_already = redemption.paid if again else cited.paid
+    back = -(reversal.paid_from_hold or 0)
+    if again and redemption.reserved and (paid := min(came_to.of_the_day, back)):
+        held = _paid_back(redemption, recording, "held")
+        payment = paid_out(
+            redemption.reserved,
+            paid,
+            back,
+            content["member_id"],
+            credited,
+            recording,
+            corrects=before.record_id,
+        )
+        credited.apply(payment, 0)
+        facts = [_reversal(command, record, periods, account, pool, held, career), payment]
     content |= {
         "record_id": command.replacement_id,
         "replaces": before.record_id,
@@ -287,6 +269,47 @@ def _paid_back(redemption: Redemption, recording: Recording, pocket: str) -> Pai
         recording.today.isoformat(),
         lot_end(recording.today, recording.values),
     )
+
+
+def _content(command: CorrectHours, record: Record, before: PostedContent) -> dict[str, Any]:
+    """What the replacement says: what counted before, with what is other."""
+    content = {name: getattr(before, name) for name in _KEPT}
+    if record.figures is not None and record.figures.evidence is not None:
+        content["evidence"] = record.figures.evidence  # what it counted as
+    return content | _changes(command)
+
+
+def _known_or_refuse(
+    command: CorrectHours,
+    content: dict[str, Any],
+    organisation: str,
+    member: Member,
+    place: Unit | None,
+    supervisor: Member | None,
+) -> None:
+    """Pass where everything that the replacement names is there for the organisation."""
+    if organisation not in member.organisations:
+        raise Refused("not_found", pointer=command.member_pointer, what=content["member_id"])
+    if place is not None and place.added is None:
+        raise Refused("not_found", pointer="/place", what=content["place"])
+    if supervisor is not None and supervisor.home is None:
+        raise Refused("not_found", pointer="/supervisor_id", what=content["supervisor_id"])
+    for name in NOT_KNOWN_YET:
+        if content[name] is not None:
+            raise Refused("not_found", pointer=f"/{name}", what=content[name])
+
+
+def _citable_again_or_refuse(
+    content: dict[str, Any], before: PostedContent, cited: Redemption
+) -> None:
+    """Pass where the replacement cites none, a free one, or the same of the same member."""
+    redemption_id = content["redemption_id"]
+    if redemption_id is None:
+        return
+    if redemption_id != before.redemption_id:
+        citable_or_refuse(cited, redemption_id, content["member_id"], before.organisation)
+    elif content["member_id"] != before.member_id:  # it was another who served
+        raise Refused("wrong_state", before="cited", after="cited")
 
 
 def _changes(command: CorrectHours) -> dict[str, Any]:

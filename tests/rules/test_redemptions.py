@@ -570,6 +570,16 @@ def test_a_correction_to_another_member_does_not_keep_the_redemption():
     )
 
 
+def test_a_record_that_moves_to_who_had_paid_for_it_meets_the_cap_with_what_came_back():
+    given = saved()
+    asked = li_serves(served(given, 90))
+    given.given(asked, policy("2026-01-01", stock_cap=330))
+    given.when(correct(asked.record_id, member_id=ZHANG, redemption_id=None)).then_both(
+        (HoursReversed, {"paid_from_hold": -90}), (HoursVerified, {"credits": 30, "capped": 90})
+    )
+    assert account(given).available == 330
+
+
 # --- who may redeem ------------------------------------------------------------------------------
 
 

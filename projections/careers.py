@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, or_, select, update
+from sqlalchemy import Connection, Table, or_, select
 
 from ledger.events import (
     AchievementApplied,
@@ -35,6 +35,7 @@ from projections import trail
 from projections.listing import Item, Listed, listed, only_filter
 from projections.page import Page
 from projections.schema import (
+    THINGS,
     achievements,
     appointments,
     balances,
@@ -73,22 +74,20 @@ class Shelf(NamedTuple):
     """A table of things that have an id of their own, and stand as they were last told."""
 
     table: Table
-    id: str
     spelled: Mapping[str, str] = {}  # columns that are told by another name
 
     @property
-    def key(self) -> ColumnElement[str]:
+    def id(self) -> str:
         """The column of the id."""
-        return self.table.c[self.id]
+        return THINGS[self.table]
 
 
-CERTIFICATIONS = Shelf(certifications, "certification_id")
-ACHIEVEMENTS = Shelf(achievements, "achievement_id")
-APPOINTMENTS = Shelf(appointments, "appointment_id", {"first": "from", "last": "to"})
-MENTORSHIPS = Shelf(
-    mentorships, "mentorship_id", {"first": "from", "last": "to", "member_id": "mentor_id"}
-)
-CASES = Shelf(cases, "case_id")
+CERTIFICATIONS = Shelf(certifications)
+ACHIEVEMENTS = Shelf(achievements)
+APPOINTMENTS = Shelf(appointments, {"first": "from", "last": "to"})
+MENTORSHIPS = Shelf(mentorships, {"first": "from", "last": "to", "member_id": "mentor_id"})
+CASES = Shelf(cases)
+SHELVES = (CERTIFICATIONS, ACHIEVEMENTS, APPOINTMENTS, MENTORSHIPS, CASES)
 
 
 def project(page: Page) -> None:
@@ -102,7 +101,11 @@ def project(page: Page) -> None:
             source = "professional_service" if points else None
             served_on = event.served_on
             facts.append((entry.position, number, entry.type, source, served_on, points, None))
-    for entry in page.of(HEARS):
+    told = page.of(HEARS)
+    for shelf in SHELVES:
+        named = {getattr(entry.event, shelf.id, None): None for entry in told}
+        page.rows(shelf.table).meet(page.connection, [id for id in named if id is not None])
+    for entry in told:
         event = entry.event
         if entry.type in FOLDED:
             number = page.balances[event.member_id].id
@@ -126,12 +129,11 @@ def _tell(page: Page, entry: Entry) -> None:
     event, at = entry.event, entry.position
     match event:
         case CertificationSubmitted():
-            page.new(certifications).append(
-                (
-                    *(at, event.certification_id, page.balances[event.member_id].id),
-                    *(event.organisation, event.level, event.certificate_ref, event.obtained_on),
-                    *("submitted", None, None, None, None, event.recorded_at, at),
-                )
+            page.rows(certifications).add(
+                event.certification_id,
+                *(at, event.certification_id, page.balances[event.member_id].id),
+                *(event.organisation, event.level, event.certificate_ref, event.obtained_on),
+                *("submitted", None, None, None, None, event.recorded_at, at),
             )
         case CertificationVerified():
             _change(page, CERTIFICATIONS, event.certification_id, at, status="verified")
@@ -158,13 +160,12 @@ def _tell(page: Page, entry: Entry) -> None:
                 reason=event.reason,
             )
         case AchievementSubmitted():
-            page.new(achievements).append(
-                (
-                    *(at, event.achievement_id, page.balances[event.member_id].id),
-                    *(event.organisation, event.kind, event.on, event.ref, event.hours),
-                    *(event.outcome, event.prize, int(event.promoted or False), "submitted"),
-                    *(None, None, None, None, event.recorded_at, at),
-                )
+            page.rows(achievements).add(
+                event.achievement_id,
+                *(at, event.achievement_id, page.balances[event.member_id].id),
+                *(event.organisation, event.kind, event.on, event.ref, event.hours),
+                *(event.outcome, event.prize, int(event.promoted or False), "submitted"),
+                *(None, None, None, None, event.recorded_at, at),
             )
         case AchievementApproved():
             said = {"status": "approved", "points": event.points}
@@ -176,34 +177,31 @@ def _tell(page: Page, entry: Entry) -> None:
             said = {"status": "reversed", "points": 0, "reason": event.reason}
             _change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
         case SupervisorAppointed():
-            page.new(appointments).append(
-                (
-                    *(at, event.appointment_id, page.balances[event.member_id].id),
-                    *(event.organisation, event.unit, event.first, event.last),
-                    *("made", None, event.recorded_at, at),
-                )
+            page.rows(appointments).add(
+                event.appointment_id,
+                *(at, event.appointment_id, page.balances[event.member_id].id),
+                *(event.organisation, event.unit, event.first, event.last),
+                *("made", None, event.recorded_at, at),
             )
         case AppointmentEnded():
             said = {"status": "ended", "last": event.last, "reason": event.reason}
             _change(page, APPOINTMENTS, event.appointment_id, at, **said)
         case MentorshipBegun():
-            page.new(mentorships).append(
-                (
-                    *(at, event.mentorship_id, page.balances[event.member_id].id),
-                    *(event.mentee_id, event.organisation, event.first, None),
-                    *("begun", None, event.recorded_at, at),
-                )
+            page.rows(mentorships).add(
+                event.mentorship_id,
+                *(at, event.mentorship_id, page.balances[event.member_id].id),
+                *(event.mentee_id, event.organisation, event.first, None),
+                *("begun", None, event.recorded_at, at),
             )
         case MentorshipEnded():
             said = {"status": "ended", "last": event.last, "reason": event.reason}
             _change(page, MENTORSHIPS, event.mentorship_id, at, **said)
         case CaseFiled():
-            page.new(cases).append(
-                (
-                    *(at, event.case_id, page.balances[event.member_id].id, event.organisation),
-                    *(event.title, event.category, event.summary, event.on),
-                    *(event.achievement_id, "filed", None, event.recorded_at, at),
-                )
+            page.rows(cases).add(
+                event.case_id,
+                *(at, event.case_id, page.balances[event.member_id].id, event.organisation),
+                *(event.title, event.category, event.summary, event.on),
+                *(event.achievement_id, "filed", None, event.recorded_at, at),
             )
         case CaseWithdrawn():
             said = {"status": "withdrawn", "reason": event.reason}
@@ -211,10 +209,7 @@ def _tell(page: Page, entry: Entry) -> None:
 
 
 def _change(page: Page, shelf: Shelf, id: str, position: int, **changes: Any) -> None:
-    page.insert()  # it may have been made on this very page
-    page.connection.execute(
-        update(shelf.table).where(shelf.key == id).values(**changes, changed_position=position)
-    )
+    page.rows(shelf.table).change(id).update(changes, changed_position=position)
 
 
 # --- where somebody stands -----------------------------------------------------------------------
@@ -315,7 +310,7 @@ def item(
     """One thing of a shelf, if it is among those that may be seen."""
     table = shelf.table
     query = select(table, balances.c.member_id).join(balances, balances.c.id == table.c.member)
-    row = connection.execute(query.where(shelf.key == id)).first()
+    row = connection.execute(query.where(shelf.table.c[shelf.id] == id)).first()
     if row is None or organisation not in (None, row.organisation):
         return None
     if member_id not in (None, row.member_id, row._mapping.get("mentee_id")):

@@ -13,6 +13,7 @@ from ledger.policy import Policies
 from ledger.units import instant
 from projections import schema
 from projections.kept_lots import KeptLots
+from projections.kept_rows import KeptRows
 from projections.numbered import Numbered, NumberedRow
 
 Row = Sequence[Any]
@@ -64,12 +65,15 @@ class Memory:
         self.balances = Numbered(schema.balances, Balance)
         self.policies: Policies | None = None
         self.lots = KeptLots()
+        self.rows = {table.name: KeptRows(table, id) for table, id in schema.THINGS.items()}
 
     def write(self, connection: Connection, held: int = 0) -> None:
         """Store what was changed; up to `held` rows of a table may wait for the next call."""
         self.accounts.write(connection, held)
         self.balances.write(connection, held)
         self.lots.write(connection, held)
+        for rows in self.rows.values():
+            rows.write(connection, held)
 
     def forget(self) -> None:
         """Let go of everything: another process went on, or a transaction was undone."""
@@ -77,6 +81,8 @@ class Memory:
         self.balances.forget()
         self.policies = None
         self.lots.forget()
+        for rows in self.rows.values():
+            rows.forget()
 
 
 class Page:
@@ -99,6 +105,7 @@ class Page:
         self.accounts = memory.accounts
         self.balances = memory.balances
         self.lots = memory.lots
+        self._rows = memory.rows
         self._new: dict[str, tuple[Table, list[Row]]] = {}
         self._local_dates: dict[int, str] = {}
         if memory.policies is None:
@@ -112,6 +119,10 @@ class Page:
     def new(self, table: Table) -> list[Row]:
         """The rows that the page adds to a table, in the order of its columns."""
         return self._new.setdefault(table.name, (table, []))[1]
+
+    def rows(self, table: Table) -> KeptRows:
+        """The rows of a table of things, to be added and changed."""
+        return self._rows[table.name]
 
     def served_on(self, entry: Entry) -> str:
         """The service date; where there is no service, the local date of recording."""

@@ -1,14 +1,11 @@
 """Redemptions as they stand: what is held for which reward, and what became of it."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Select, or_, select
 
-from ledger.bulk_rows import upsert_many
 from ledger.events import (
-    Entry,
     HoldEnded,
     HoursRejected,
     HoursReversed,
@@ -34,14 +31,13 @@ CITING = frozenset({"HoursVerified", "HoursSubmitted", "HoursRejected", "HoursRe
 HEARS = frozenset({"RedemptionReserved", *ENDINGS, *CITING})
 
 _REDEMPTION = redemptions.c
-CHUNK = 500
-"""Redemptions in one look-up, well below the engines' limits on parameters."""
 
 
 def project(page: Page) -> None:
     """A row for every redemption; what ends its hold, or cites it, changes the row."""
-    entries = page.of(HEARS)
-    told = _Told(page, entries)
+    entries, told = page.of(HEARS), page.rows(redemptions)
+    named = {getattr(entry.event, "redemption_id", None): None for entry in entries}
+    told.meet(page.connection, [id for id in named if id is not None])
     for entry in entries:
         match entry.event:
             case RedemptionReserved() as event:
@@ -67,7 +63,7 @@ def project(page: Page) -> None:
                     entry.position,
                 )
             case HoldEnded() as event:
-                row = told[event.redemption_id]
+                row = told.change(event.redemption_id)
                 row["status"] = ENDINGS[entry.type]
                 row["released"] = event.released or 0
                 row["changed_position"] = entry.position
@@ -77,41 +73,11 @@ def project(page: Page) -> None:
                 if isinstance(event, RedemptionCancelled):
                     row["reason"] = event.reason
             case PostedContent(redemption_id=str(cited)) as event:
-                told[cited]["record_id"] = event.record_id
+                told.change(cited)["record_id"] = event.record_id
             case HoursRejected(redemption_id=str(cited)):
-                told[cited]["record_id"] = None
+                told.change(cited)["record_id"] = None
             case HoursReversed(redemption_id=str(cited)) as event:
-                told[cited]["paid"] += event.paid_from_hold or 0
-    told.write()
-
-
-class _Told:
-    """What a page tells of redemptions: new rows, and stored ones that are other now."""
-
-    def __init__(self, page: Page, entries: Sequence[Entry]) -> None:
-        self._page = page
-        self._rows: dict[str, dict[str, Any]] = {}
-        named = {getattr(entry.event, "redemption_id", None) for entry in entries} - {None}
-        known = sorted(map(str, named))
-        for start in range(0, len(known), CHUNK):
-            some = known[start : start + CHUNK]
-            query = select(redemptions).where(_REDEMPTION.redemption_id.in_(some))
-            for row in page.connection.execute(query).mappings():
-                self._rows[row["redemption_id"]] = dict(row)
-
-    def __getitem__(self, redemption_id: str) -> dict[str, Any]:
-        """The row of one, to be changed."""
-        return self._rows[redemption_id]
-
-    def add(self, redemption_id: str, *fields: Any) -> None:
-        """One more redemption."""
-        names = (column.name for column in redemptions.columns)
-        self._rows[redemption_id] = dict(zip(names, fields, strict=True))
-
-    def write(self) -> None:
-        """Store what was told."""
-        rows = sorted(tuple(row.values()) for row in self._rows.values())
-        upsert_many(self._page.connection, redemptions, rows)
+                told.change(cited)["paid"] += event.paid_from_hold or 0
 
 
 def listing(

@@ -537,6 +537,16 @@ trail = Table(
 VIEWS = tuple(table for table in metadata.sorted_tables if table is not bookmark)
 """Every table whose rows the journal alone determines."""
 
+THINGS = {
+    redemptions: "redemption_id",
+    certifications: "certification_id",
+    achievements: "achievement_id",
+    appointments: "appointment_id",
+    mentorships: "mentorship_id",
+    cases: "case_id",
+}
+"""Tables of what has an id of its own, and stands as it was last told; the column of the id."""
+
 HISTORIES = (
     *(units, policies, grade_overrides, period_changes, member_organisations, member_seats),
     *(journal_lines, passbook, trail),

@@ -361,9 +361,10 @@ def test_a_revocation_takes_later_points_and_marks_and_no_minute():
     assert all(isinstance(fact, ServiceUncertified) for fact in facts[1:])
     assert career(given).points == 1
     assert given.state(f"account:{ZHANG}").minutes == minutes == 180
-    given.when(visit("10:00", "11:00", on="2026-03-04", professional=True)).then(
-        HoursVerified, certified=None, points=None
-    )
+    for on, still in (("2026-03-01", True), ("2026-03-02", None), ("2026-03-04", None)):
+        given.when(visit("10:00", "11:00", on=on, professional=True)).then(
+            HoursVerified, certified=still, points=still and 1
+        )
     given.when(reverse(facts[1].record_id)).then(HoursReversed, points=None)
 
 

@@ -1,6 +1,6 @@
 """A member's career over HTTP: certificates, points, the rung reached, and what the next needs."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
@@ -15,7 +15,7 @@ from api.passbooks import AsOf, Registration, TierName
 from ledger.keys import Key
 from ledger.rules.ladder import GateName
 from ledger.units import Refused
-from projections import careers, passbook
+from projections import passbook
 
 
 class CareerQuery(AsOf, ReadQuery):
@@ -49,7 +49,7 @@ def _visible_career(
         "member_id": member_id,
         "position": found.position,
         "day": found.day.isoformat(),
-        "certifications": _certificates(connection, member_id),
+        "certifications": found.certificates,
         "points": found.points,
         "tier": where.tier,
         "met": [gate.name for gate in where.reached if gate.is_met],
@@ -61,11 +61,6 @@ def _visible_career(
         ],
         "registration": found.registration,
     }
-
-
-def _certificates(connection: Connection, member_id: str) -> list[Any]:
-    """As they stand now, whatever is asked about."""
-    return careers.listing(connection, careers.CERTIFICATIONS, limit=500, member_id=member_id).items
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -95,7 +90,7 @@ class Career(BaseModel):
     member_id: Uuid
     position: int
     day: Annotated[DayText, Field(description="The date that the gates are looked at on.")]
-    certifications: Annotated[list[Certification], Field(description="As they stand now.")]
+    certifications: Annotated[list[Certification], Field(description="As they stood then.")]
     points: PointsTold
     tier: TierName
     met: Annotated[list[GateName], Field(description="Of the rungs up to the next.")]

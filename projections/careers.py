@@ -30,7 +30,7 @@ from ledger.events import (
     encode,
 )
 from ledger.rules.career import Career
-from ledger.rules.certifications import renewal_opens
+from ledger.rules.certifications import Certification, renewal_opens
 from projections import trail
 from projections.listing import Item, Listed, listed, only_filter
 from projections.page import Page
@@ -45,10 +45,15 @@ from projections.schema import (
     mentorships,
 )
 
+CERTIFYING = (
+    *("CertificationSubmitted", "CertificationVerified", "CertificationRegistered"),
+    *("CertificationRenewed", "CertificationLapsed", "CertificationRevoked"),
+)
+
 FOLDED = frozenset(
     {
-        *("CertificationVerified", "CertificationRegistered", "CertificationRenewed"),
-        *("CertificationRevoked", "AchievementApproved", "AchievementReversed"),
+        *CERTIFYING,
+        *("AchievementApproved", "AchievementReversed"),
         *("SupervisorAppointed", "AppointmentEnded"),
     }
 )
@@ -63,7 +68,6 @@ SERVICES = frozenset(
 
 HEARS = FOLDED | frozenset(
     {
-        *("CertificationSubmitted", "CertificationLapsed"),
         *("AchievementSubmitted", "AchievementApplied"),
         *("MentorshipBegun", "MentorshipEnded", "CaseFiled", "CaseWithdrawn"),
     }
@@ -227,6 +231,41 @@ def career(connection: Connection, member: int, until: int) -> Career:
     for position, kind, data in connection.execute(query):
         folded.apply(decode(kind, data.encode()), position)
     return folded
+
+
+def certificates(connection: Connection, member: int, until: int) -> list[Item]:
+    """A member's certificates as they stood at a position, oldest first."""
+    facts = career_facts.c
+    query = (
+        select(facts.position, facts.type, facts.data)
+        .where(facts.member == member, facts.position <= until, facts.type.in_(CERTIFYING))
+        .order_by(facts.position)
+    )
+    found: dict[str, Item] = {}
+    for position, kind, data in connection.execute(query):
+        event: Any = decode(kind, data.encode())
+        if isinstance(event, CertificationSubmitted):
+            found[event.certification_id] = {
+                "id": event.certification_id,
+                "member_id": event.member_id,
+                "organisation": event.organisation,
+                "level": event.level,
+                "certificate_ref": event.certificate_ref,
+                "obtained_on": event.obtained_on,
+                **dict.fromkeys(("in_force_from", "in_force_to", "renewal_from")),
+                **dict.fromkeys(("revoked_from", "reason")),
+                "recorded_at": event.recorded_at,
+            }
+        standing = Certification()
+        standing.apply(event, position)
+        mine = found[event.certification_id]
+        mine |= {"status": standing.status, "position": position}
+        if standing.last:
+            mine |= {"in_force_from": standing.first, "in_force_to": standing.last}
+            mine["renewal_from"] = standing.renewal_from
+        if isinstance(event, CertificationRevoked):
+            mine |= {"revoked_from": event.effective_on, "reason": event.reason}
+    return list(found.values())
 
 
 def points(

@@ -137,6 +137,7 @@ class Stood(NamedTuple):
 
     position: int
     day: date
+    certificates: list[Item]
     points: dict[str, Any]
     where: Standing
     registration: Item | None
@@ -162,7 +163,8 @@ def standing_of(
     career = careers.career(connection, now.id, until)
     points = careers.points(connection, now.id, until, served_until)
     where = standing(career, values["ladder"], day, points["total"], grade)
-    return Stood(until, day, points, where, careers.registration(career, day))
+    certificates = careers.certificates(connection, now.id, until)
+    return Stood(until, day, certificates, points, where, careers.registration(career, day))
 
 
 def _numbers(

@@ -129,6 +129,16 @@ async def test_a_revocation_takes_points_and_marks_and_no_minute(each_house: Hou
     assert (seen.json["points"], seen.json["certified"], seen.json["minutes"]) == (0, False, 60)
     then = await house.auditor.get(f"{balance}?position={before.json['position']}")
     assert (then.json["points"], then.json["tier"]) == (103, "CERTIFIED")
+    for query, status, revoked_from in (
+        ("", "revoked", day(8)),
+        (f"&position={before.json['position']}", "registered", None),
+    ):
+        (stood,) = (await career(house, query))["certifications"]
+        assert (stood["id"], stood["status"], stood["revoked_from"]) == (
+            *(found, status),
+            revoked_from,
+        )
+        assert stood["in_force_to"] > day(0) > stood["in_force_from"]
     served = await house.auditor.get(f"{balance}?served_until={day(9)}")
     assert (served.json["points"], served.json["tier"]) == (101, "CERTIFIED")
     told = await career(house)

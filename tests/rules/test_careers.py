@@ -314,6 +314,16 @@ def test_a_correction_moves_the_points_with_the_hours():
     assert career(given).points == 103
 
 
+def test_a_replacement_is_counted_in_the_place_of_what_it_replaces():
+    given = town()
+    certified(given)
+    fact = given.ask(visit("08:00", "08:40", professional=True))[0]
+    given.when(correct(fact.record_id, start="08:00", end="08:50")).then_both(
+        (HoursReversed, {"points": None}), (HoursVerified, {"points": None, "certified": True})
+    )
+    assert career(given).points == 100
+
+
 def test_hours_that_wait_are_awarded_when_they_count():
     given = town()
     certified(given)

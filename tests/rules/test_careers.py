@@ -657,6 +657,22 @@ def test_each_rung_is_held_while_its_gates_hold():
     assert stands(given, "2025-08-31").tier is None
 
 
+def test_no_rung_is_held_above_one_that_is_not():
+    given = town()
+    certified(given, "senior", "2025-09-01")
+    for on in ("2025-03-10", "2026-01-10"):
+        approved(given, "supervision_given", on, hours=30)
+    for kind in ("case", "case", *["lecture"] * 4):
+        approved(given, kind)
+    given.given(appoint("2026-03-01"))
+    where = stands(given)
+    assert career(given).points == 600
+    assert all(gate.is_met for gate in where.gates if gate.rung == "SUPERVISING_EXPERT")
+    assert (where.tier, where.gap) == ("CERTIFIED", 0)
+    approved(given, "project", outcome="basic")
+    assert stands(given).tier == "SUPERVISING_EXPERT"
+
+
 def test_supervision_counts_for_twenty_four_months():
     given = town()
     expert(given)

@@ -30,7 +30,7 @@ from ledger.commands import (
 from ledger.desk import Done
 from ledger.events import AchievementKind, Outcome, Prize
 from ledger.units import new_id
-from projections import careers as view
+from projections import shelves as view
 
 Standing = Literal["submitted", "approved", "applied", "reversed"]
 

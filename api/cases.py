@@ -22,7 +22,7 @@ from api.lists import answer_page
 from ledger.commands import FileCase, WithdrawCase
 from ledger.desk import Done
 from ledger.units import new_id
-from projections import careers as view
+from projections import shelves as view
 
 Standing = Literal["filed", "withdrawn"]
 

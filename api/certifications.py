@@ -31,7 +31,7 @@ from ledger.commands import (
 from ledger.desk import Done
 from ledger.events import Level
 from ledger.units import new_id
-from projections import careers as view
+from projections import shelves as view
 from projections.listing import Listed
 
 Standing = Literal["submitted", "verified", "registered", "renewed", "lapsed", "revoked"]

@@ -24,7 +24,7 @@ from api.service_records import sight
 from ledger.commands import AppointSupervisor, BeginMentorship, EndAppointment, EndMentorship
 from ledger.desk import Done
 from ledger.units import new_id
-from projections import careers as view
+from projections import shelves as view
 
 Made = Literal["made", "ended"]
 Begun = Literal["begun", "ended"]

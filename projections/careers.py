@@ -1,49 +1,22 @@
-"""Careers: certificates, achievements, appointments, mentorships, cases; where a member stands."""
+"""Careers: the facts that each is folded from, the points, and where a member stood."""
 
-from collections.abc import Mapping
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, Table, or_, select
+from sqlalchemy import Connection, select
 
 from ledger.events import (
-    AchievementApplied,
-    AchievementApproved,
-    AchievementReversed,
-    AchievementSubmitted,
-    AppointmentEnded,
-    Award,
-    CaseFiled,
-    CaseWithdrawn,
-    CertificationLapsed,
-    CertificationRegistered,
     CertificationRevoked,
     CertificationSubmitted,
-    CertificationVerified,
-    Entry,
     MarkedService,
-    MentorshipBegun,
-    MentorshipEnded,
-    SupervisorAppointed,
-    Term,
     decode,
     encode,
 )
 from ledger.rules.career import Career
-from ledger.rules.certifications import Certification, renewal_opens
-from projections import trail
-from projections.listing import Item, Listed, listed, only_filter
+from ledger.rules.certifications import Certification
+from projections.listing import Item
 from projections.page import Page
-from projections.schema import (
-    THINGS,
-    achievements,
-    appointments,
-    balances,
-    career_facts,
-    cases,
-    certifications,
-    mentorships,
-)
+from projections.schema import career_facts
 
 CERTIFYING = (
     *("CertificationSubmitted", "CertificationVerified", "CertificationRegistered"),
@@ -66,154 +39,27 @@ SERVICES = frozenset(
     }
 )
 
-HEARS = FOLDED | frozenset(
-    {
-        *("AchievementSubmitted", "AchievementApplied"),
-        *("MentorshipBegun", "MentorshipEnded", "CaseFiled", "CaseWithdrawn"),
-    }
-)
-
-
-class Shelf(NamedTuple):
-    """A table of things that have an id of their own, and stand as they were last told."""
-
-    table: Table
-    spelled: Mapping[str, str] = {}  # columns that are told by another name
-
-    @property
-    def id(self) -> str:
-        """The column of the id."""
-        return THINGS[self.table]
-
-
-CERTIFICATIONS = Shelf(certifications)
-ACHIEVEMENTS = Shelf(achievements)
-APPOINTMENTS = Shelf(appointments, {"first": "from", "last": "to"})
-MENTORSHIPS = Shelf(mentorships, {"first": "from", "last": "to", "member_id": "mentor_id"})
-CASES = Shelf(cases)
-SHELVES = (CERTIFICATIONS, ACHIEVEMENTS, APPOINTMENTS, MENTORSHIPS, CASES)
-
 
 def project(page: Page) -> None:
-    """A row for everything that has an id, and one for every fact that a career hears."""
-    facts = page.new(career_facts)
-    for entry in page.of(SERVICES):
+    """A row for every fact that a career hears."""
+    rows = page.new(career_facts)
+    for entry in page.of(FOLDED | SERVICES):
         event: Any = entry.event
-        if isinstance(event, MarkedService) or event.professional:
-            number = page.balances[event.member_id].id
-            points = event.points or 0
-            source = "professional_service" if points else None
-            served_on = event.served_on
-            facts.append((entry.position, number, entry.type, source, served_on, points, None))
-    told = page.of(HEARS)
-    for shelf in SHELVES:
-        named = {getattr(entry.event, shelf.id, None): None for entry in told}
-        page.rows(shelf.table).meet(page.connection, [id for id in named if id is not None])
-    for entry in told:
-        event = entry.event
-        if entry.type in FOLDED:
-            number = page.balances[event.member_id].id
-            is_award = isinstance(event, Award)
-            facts.append(
-                (
-                    entry.position,
-                    number,
-                    entry.type,
-                    event.source if is_award and event.points else None,
-                    event.on if is_award else None,
-                    event.points if is_award else 0,
-                    encode(event).decode(),
-                )
+        is_folded = entry.type in FOLDED
+        if not (is_folded or isinstance(event, MarkedService) or event.professional):
+            continue
+        points = getattr(event, "points", None) or 0
+        rows.append(
+            (
+                entry.position,
+                page.balances[event.member_id].id,
+                entry.type,
+                getattr(event, "source", "professional_service") if points else None,
+                page.served_on(entry) if points else None,
+                points,
+                encode(event).decode() if is_folded else None,
             )
-        _tell(page, entry)
-
-
-def _tell(page: Page, entry: Entry) -> None:
-    """What a fact makes of the thing that it is about."""
-    event, at = entry.event, entry.position
-    match event:
-        case CertificationSubmitted():
-            page.rows(certifications).add(
-                event.certification_id,
-                *(at, event.certification_id, page.balances[event.member_id].id),
-                *(event.organisation, event.level, event.certificate_ref, event.obtained_on),
-                *("submitted", None, None, None, None, event.recorded_at, at),
-            )
-        case CertificationVerified():
-            _change(page, CERTIFICATIONS, event.certification_id, at, status="verified")
-        case Term():
-            _change(
-                page,
-                CERTIFICATIONS,
-                event.certification_id,
-                at,
-                status="registered" if isinstance(event, CertificationRegistered) else "renewed",
-                in_force_from=event.in_force_from,
-                in_force_to=event.in_force_to,
-            )
-        case CertificationLapsed():
-            _change(page, CERTIFICATIONS, event.certification_id, at, status="lapsed")
-        case CertificationRevoked():
-            _change(
-                page,
-                CERTIFICATIONS,
-                event.certification_id,
-                at,
-                status="revoked",
-                revoked_from=event.effective_on,
-                reason=event.reason,
-            )
-        case AchievementSubmitted():
-            page.rows(achievements).add(
-                event.achievement_id,
-                *(at, event.achievement_id, page.balances[event.member_id].id),
-                *(event.organisation, event.kind, event.on, event.ref, event.hours),
-                *(event.outcome, event.prize, int(event.promoted or False), "submitted"),
-                *(None, None, None, None, event.recorded_at, at),
-            )
-        case AchievementApproved():
-            said = {"status": "approved", "points": event.points}
-            _change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
-        case AchievementApplied():
-            said = {"status": "applied", "applied_on": event.on, "applied_ref": event.ref}
-            _change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
-        case AchievementReversed():
-            said = {"status": "reversed", "points": 0, "reason": event.reason}
-            _change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
-        case SupervisorAppointed():
-            page.rows(appointments).add(
-                event.appointment_id,
-                *(at, event.appointment_id, page.balances[event.member_id].id),
-                *(event.organisation, event.unit, event.first, event.last),
-                *("made", None, event.recorded_at, at),
-            )
-        case AppointmentEnded():
-            said = {"status": "ended", "last": event.last, "reason": event.reason}
-            _change(page, APPOINTMENTS, event.appointment_id, at, **said)
-        case MentorshipBegun():
-            page.rows(mentorships).add(
-                event.mentorship_id,
-                *(at, event.mentorship_id, page.balances[event.member_id].id),
-                *(event.mentee_id, event.organisation, event.first, None),
-                *("begun", None, event.recorded_at, at),
-            )
-        case MentorshipEnded():
-            said = {"status": "ended", "last": event.last, "reason": event.reason}
-            _change(page, MENTORSHIPS, event.mentorship_id, at, **said)
-        case CaseFiled():
-            page.rows(cases).add(
-                event.case_id,
-                *(at, event.case_id, page.balances[event.member_id].id, event.organisation),
-                *(event.title, event.category, event.summary, event.on),
-                *(event.achievement_id, "filed", None, event.recorded_at, at),
-            )
-        case CaseWithdrawn():
-            said = {"status": "withdrawn", "reason": event.reason}
-            _change(page, CASES, event.case_id, at, **said)
-
-
-def _change(page: Page, shelf: Shelf, id: str, position: int, **changes: Any) -> None:
-    page.rows(shelf.table).change(id).update(changes, changed_position=position)
+        )
 
 
 # --- where somebody stands -----------------------------------------------------------------------
@@ -303,84 +149,3 @@ def registration(folded: Career, day: date) -> Item | None:
         "in_force_from": found.first,
         "in_force_to": found.last,
     }
-
-
-# --- looking up ----------------------------------------------------------------------------------
-
-
-def listing(
-    connection: Connection,
-    shelf: Shelf,
-    after: int = 0,
-    limit: int = 50,
-    *,
-    organisation: str | None = None,
-    member_id: str | None = None,
-    search: str | None = None,
-    filters: Mapping[str, str] | None = None,
-) -> Listed:
-    """The things on a shelf that answer to every filter: of an organisation, of a member."""
-    table, walked = shelf.table, False
-    query = select(table, balances.c.member_id).join(balances, balances.c.id == table.c.member)
-    if member_id is not None:
-        mine = table.c.member == trail.member_number(member_id)
-        if shelf is MENTORSHIPS:
-            mine = or_(mine, table.c.mentee_id == member_id)
-        query, walked = query.where(mine), True
-    if organisation is not None:
-        own = only_filter(table.c.organisation) if walked else table.c.organisation
-        query, walked = query.where(own == organisation), True
-    for name, wanted in (filters or {}).items():
-        column = only_filter(table.c[name]) if walked else table.c[name]
-        query, walked = query.where(column == wanted), True
-    if search is not None:
-        texts = (table.c.title, table.c.category, table.c.summary)
-        query = query.where(or_(*(text.contains(search, autoescape=True) for text in texts)))
-    return listed(connection, query, table.c.position, after, limit, _told(shelf))
-
-
-def item(
-    connection: Connection,
-    shelf: Shelf,
-    id: str,
-    organisation: str | None = None,
-    member_id: str | None = None,
-) -> Item | None:
-    """One thing of a shelf, if it is among those that may be seen."""
-    table = shelf.table
-    query = select(table, balances.c.member_id).join(balances, balances.c.id == table.c.member)
-    row = connection.execute(query.where(shelf.table.c[shelf.id] == id)).first()
-    if row is None or organisation not in (None, row.organisation):
-        return None
-    if member_id not in (None, row.member_id, row._mapping.get("mentee_id")):
-        return None
-    return dict(_told(shelf)(row))
-
-
-def due_to_lapse(connection: Connection, day: date) -> list[str]:
-    """The certificates whose registration is over by a date, oldest first."""
-    column = certifications.c
-    query = (
-        select(column.certification_id)
-        .where(column.in_force_to < day.isoformat(), column.status.in_(("registered", "renewed")))
-        .order_by(column.position)
-    )
-    return list(connection.execute(query).scalars())
-
-
-def _told(shelf: Shelf) -> Any:
-    def told(row: Any) -> Item:
-        found = {"id": row._mapping[shelf.id]}
-        for name, value in row._mapping.items():
-            if name not in (shelf.id, "member", "changed_position", "cursor_"):
-                found[shelf.spelled.get(str(name), str(name))] = value
-        found["position"] = row.changed_position
-        if shelf is CERTIFICATIONS:
-            last = row.in_force_to
-            opens = None if last is None else renewal_opens(date.fromisoformat(last))
-            found["renewal_from"] = opens and opens.isoformat()
-        if shelf is ACHIEVEMENTS:
-            found["promoted"] = bool(row.promoted)
-        return found
-
-    return told

@@ -549,7 +549,7 @@ THINGS = {
 
 HISTORIES = (
     *(units, policies, grade_overrides, period_changes, member_organisations, member_seats),
-    *(journal_lines, passbook, trail),
+    *(journal_lines, passbook, career_facts, trail),
 )
 """The views that keep every line at its position; the others say what stands now."""
 

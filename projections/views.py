@@ -31,6 +31,7 @@ from projections import (
     rewards,
     schema,
     service_records,
+    shelves,
     trail,
     transfers,
 )
@@ -57,6 +58,7 @@ PROJECTIONS: dict[str, Projection] = {
     "rewards": rewards.project,
     "redemptions": redemptions.project,
     "careers": careers.project,
+    "shelves": shelves.project,
 }
 """The view -> what it makes of a page of entries."""
 

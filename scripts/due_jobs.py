@@ -28,7 +28,7 @@ from ledger.commands import (
 )
 from ledger.desk import Answer, Busy, Done, Job, Mode, Outcome
 from ledger.units import new_id
-from projections import careers, lots, redemptions
+from projections import lots, redemptions, shelves
 from projections.page import published
 from projections.views import OtherShape
 from scripts.door import now
@@ -77,7 +77,7 @@ def _lapses(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
     """A command for every registration whose last day is over."""
     with views.engine.connect() as connection:
         day = published(connection).recording(as_of).today
-        ending = careers.due_to_lapse(connection, day)
+        ending = shelves.due_to_lapse(connection, day)
     for certification_id in ending:
         yield LapseCertification(**stamp, certification_id=certification_id, as_of=as_of)
 

@@ -25,7 +25,7 @@ from ledger.events import (
     ServiceUncertified,
 )
 from ledger.store import Store
-from projections import careers, kept_rows, passbook, service_records
+from projections import kept_rows, passbook, service_records, shelves
 from projections import views as loop
 from projections.views import Views
 from tests.projections.history import (
@@ -179,12 +179,12 @@ def test_a_career_does_not_hang_on_pages_nor_on_memory(
             assert (row["status"], row["minutes"]) == ("verified", minutes)
             assert (row["points"], row["certified"]) == (0, False)
         stands = {
-            shelf.table.name: careers.item(connection, shelf, id)
+            shelf.table.name: shelves.item(connection, shelf, id)
             for shelf, id in (
-                (careers.CERTIFICATIONS, CERTIFICATE),
-                (careers.ACHIEVEMENTS, TRAINING),
-                (careers.CASES, CASE),
-                (careers.MENTORSHIPS, PAIR),
+                (shelves.CERTIFICATIONS, CERTIFICATE),
+                (shelves.ACHIEVEMENTS, TRAINING),
+                (shelves.CASES, CASE),
+                (shelves.MENTORSHIPS, PAIR),
             )
         }
     told = {name: one and (one["status"], one["position"]) for name, one in stands.items()}
@@ -200,13 +200,13 @@ def test_registrations_are_due_to_lapse_after_their_last_day(store: Store, views
     write(store, HISTORY[:12])
     views.catch_up()
     with reading(views.engine) as connection:
-        assert careers.due_to_lapse(connection, date(2028, 8, 31)) == []
-        assert careers.due_to_lapse(connection, date(2028, 9, 1)) == [CERTIFICATE]
+        assert shelves.due_to_lapse(connection, date(2028, 8, 31)) == []
+        assert shelves.due_to_lapse(connection, date(2028, 9, 1)) == [CERTIFICATE]
     gone = CertificationLapsed(**OF_ZHANG, certification_id=CERTIFICATE, as_of="2028-09-01")
     write(store, [gone])
     views.catch_up()
     with reading(views.engine) as connection:
-        assert careers.due_to_lapse(connection, date(2028, 9, 1)) == []
+        assert shelves.due_to_lapse(connection, date(2028, 9, 1)) == []
 
 
 def test_a_mark_that_was_just_told_is_seen(store: Store, views: Views) -> None:

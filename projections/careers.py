@@ -8,7 +8,6 @@ from sqlalchemy import Connection, select
 from ledger.events import (
     CertificationRevoked,
     CertificationSubmitted,
-    MarkedService,
     decode,
     encode,
 )
@@ -40,14 +39,17 @@ SERVICES = frozenset(
 )
 
 
+HEARS = FOLDED | SERVICES
+
+
 def project(page: Page) -> None:
     """A row for every fact that a career hears."""
     rows = page.new(career_facts)
-    for entry in page.of(FOLDED | SERVICES):
+    for entry in page.of(HEARS):
         event: Any = entry.event
         is_folded = entry.type in FOLDED
-        if not (is_folded or isinstance(event, MarkedService) or event.professional):
-            continue
+        if not (is_folded or getattr(event, "professional", True)):
+            continue  # a service that no career hears
         points = getattr(event, "points", None) or 0
         rows.append(
             (

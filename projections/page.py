@@ -44,6 +44,8 @@ class Pocket(NamedTuple):
     place: int
 
 
+_NOTHING: Sequence[Entry] = ()
+
 POCKETS = ("available", "held", "frozen", "receivable")
 RECEIVABLE = POCKETS.index("receivable")
 
@@ -101,6 +103,7 @@ class Page:
     ) -> None:
         self.connection = connection
         self.entries = entries
+        self._types = frozenset(entry.type for entry in entries)
         self.recorded_before = recorded_at  # of the entry before the page
         self.accounts = memory.accounts
         self.balances = memory.balances
@@ -112,9 +115,14 @@ class Page:
             memory.policies = published(connection)
         self._meet(memory.policies)
 
-    def of(self, types: frozenset[str]) -> list[Entry]:
+    def of(self, types: frozenset[str]) -> Sequence[Entry]:
         """The page's entries of some types."""
-        return [entry for entry in self.entries if entry.type in types]
+        wanted = self._types & types
+        if not wanted:
+            return _NOTHING
+        if wanted == self._types:
+            return self.entries
+        return [entry for entry in self.entries if entry.type in wanted]
 
     def new(self, table: Table) -> list[Row]:
         """The rows that the page adds to a table, in the order of its columns."""

@@ -1,7 +1,7 @@
 """Redemptions as they stand: what is held for which reward, and what became of it."""
 
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Select, or_, select
 
@@ -35,9 +35,10 @@ _REDEMPTION = redemptions.c
 
 def project(page: Page) -> None:
     """A row for every redemption; what ends its hold, or cites it, changes the row."""
-    entries, told = page.of(HEARS), page.rows(redemptions)
-    named = {getattr(entry.event, "redemption_id", None): None for entry in entries}
-    told.meet(page.connection, [id for id in named if id is not None])
+    told = page.rows(redemptions)
+    heard = [(entry, cast(Any, entry.event).redemption_id) for entry in page.of(HEARS)]
+    entries = [entry for entry, redemption_id in heard if redemption_id is not None]
+    told.meet(page.connection, dict.fromkeys(id for _, id in heard if id is not None))
     for entry in entries:
         match entry.event:
             case RedemptionReserved() as event:

@@ -7,6 +7,7 @@ import pytest
 from ledger import commands
 from ledger.events import (
     CreditsExpired,
+    CreditsInherited,
     HoursRejected,
     HoursReversed,
     HoursSubmitted,
@@ -449,6 +450,28 @@ def test_a_reversal_gives_the_payment_back_and_the_rest_to_the_issue():
     assert lots(given) == [("2026-03-06", 90), ("2026-03-09", 120), ("2026-03-10", 90)]
     again = li_serves(found, receipt="other")
     given.when(again).then_refused("wrong_state")  # it is cited once, for ever
+
+
+def test_what_comes_back_to_a_closed_account_goes_to_the_heirs():
+    given = saved()
+    asked = li_serves(served(given))
+    given.given(
+        asked,
+        donate(180, ZHANG),
+        commands.CloseAccount(**ADMIN, member_id=ZHANG, reason="身故"),
+        reverse(asked.record_id),
+    )
+    assert account(given).available == 120
+    estate = commands.InheritCredits(
+        **ADMIN,
+        transfer_id=new_id(),
+        member_id=ZHANG,
+        credits=120,
+        shares=(commands.Share(f"person:{LI}:available", 1),),
+        reason="继承公证",
+    )
+    given.when(estate).then(CreditsInherited, credits=120)
+    assert (account(given).available, account(given, LI).available) == (0, 120)
 
 
 def test_a_reversal_takes_the_lots_of_the_service_before_older_ones():

@@ -7,6 +7,7 @@ import pytest
 from ledger.events import Entry, HoursSubmitted, HoursVerified
 from ledger.what_if import Compared, WhatIf
 from tests.rules.asked import correct, expire, finish, reverse, verify
+from tests.rules.test_redemptions import cancel, donate, fulfil, held, reward
 from tests.rules.test_transfers import freeze, gift, related, unfreeze
 from tests.rules.town import LI, ZHANG, Town, policy, shanghai, town, visit
 
@@ -134,3 +135,27 @@ def test_what_was_spent_in_this_life_is_spent_in_the_other_as_far_as_it_goes():
     )
     assert replayed(given, {"stock_cap": 300}) == {ZHANG: Compared(240 + 260, 240 + 260)}
     assert replayed(given, {"daily_cap": 100}) == {ZHANG: Compared(500, 200)}
+
+
+def test_holds_payments_and_what_they_paid_for_are_lived_again():
+    given = town().given(reward(), visit("08:00", "14:00", on="2026-03-06"))
+    given.given(cancel(held(given)), fulfil(held(given), 90), fulfil(held(given, quantity=1)))
+    paid = [fact.redemption_id for fact in given.facts if type(fact).__name__.endswith("Fulfilled")]
+    first, second = (
+        visit(start, end, member_id=LI, redemption_id=id)
+        for start, end, id in (("08:00", "10:00", paid[0]), ("12:00", "13:00", paid[1]))
+    )
+    given.given(first, second, donate(100, LI))
+    given.given(correct(first.record_id, start="08:00", end="09:00"), reverse(second.record_id))
+    assert replayed(given, {"rounding": "exact"})[LI] == Compared(60, 60)
+    halved = {"credit_rate": {"default": 5_000, "by_category": {}}}
+    assert replayed(given, halved) == {ZHANG: Compared(360, 180), LI: Compared(60, 30)}
+
+
+def test_nothing_is_paid_for_a_correction_of_what_earned_nothing_in_the_other_life():
+    given = town().given(reward(), visit("08:00", "14:00", on="2026-03-06"))
+    found = held(given)
+    asked = visit("08:00", "10:00", member_id=LI, redemption_id=found)
+    given.given(fulfil(found), asked, correct(asked.record_id, start="08:00", end="09:00"))
+    nothing = {"credit_rate": {"default": 0, "by_category": {}}}
+    assert replayed(given, nothing)[LI] == Compared(60, 0)

@@ -7,7 +7,7 @@ a reversal takes back what one less makes of it.
 
 from copy import copy
 from datetime import date
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from ledger.events import (
     AchievementApproved,
@@ -34,9 +34,6 @@ LEVELS: tuple[Level, ...] = ("assistant", "social_worker", "senior")
 
 Span = tuple[str, str]
 """Two dates, both in it, as events spell them."""
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class Certificate(NamedTuple):

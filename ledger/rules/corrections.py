@@ -25,13 +25,14 @@ from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
 from ledger.rules.periods import Periods
 from ledger.rules.redemptions import (
+    NO_ACCOUNT,
+    NO_MEMBER,
     NO_REDEMPTION,
     Redemption,
     citable_or_refuse,
     paid_out,
 )
 from ledger.rules.service_records import (
-    NO_ACCOUNT,
     NO_GRADE,
     NOT_KNOWN_YET,
     Record,
@@ -50,7 +51,6 @@ SERVICE_MAX = 24 * 60 * MINUTE
 # States that stand for those of a record that does not exist, which no rule comes to read.
 NO_POOL = SharedBalance("")
 NO_ORGANISATION = Organisation()
-NO_MEMBER = Member()
 
 _KEPT = [name for name in PostedContent.__struct_fields__ if name not in Event.__struct_fields__]
 """What a replacement keeps of a record's content, unless it is corrected."""

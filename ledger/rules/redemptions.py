@@ -88,6 +88,7 @@ class Redemption:
         return organisation in (None, reserved.organisation, reserved.reward_organisation)
 
 
+# States that stand for those of what does not exist or is not named, which no rule comes to read.
 NO_REDEMPTION = Redemption()
 NO_MEMBER = Member()
 NO_ACCOUNT = TimeAccount()

@@ -29,7 +29,12 @@ from ledger.rules.grading import Grade
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
 from ledger.rules.periods import Periods
-from ledger.rules.redemptions import NO_REDEMPTION, Redemption, citable_or_refuse
+from ledger.rules.redemptions import (
+    NO_ACCOUNT,
+    NO_REDEMPTION,
+    Redemption,
+    citable_or_refuse,
+)
 from ledger.rules.time_account import TimeAccount
 from ledger.rules.units import Unit
 from ledger.units import Refused, epoch_micros, instant_text
@@ -43,8 +48,7 @@ SECOND_PERSON_GRADES = ("G3", "G4")
 NOT_KNOWN_YET = ("order_id", "project_id", "programme_id")
 """References to things that this ledger does not hold: none of them can be found."""
 
-# States that stand for those of a record that does not exist, which no rule comes to read.
-NO_ACCOUNT = TimeAccount()
+# It stands for that of a record that does not exist, which no rule comes to read.
 NO_GRADE = Grade()
 
 

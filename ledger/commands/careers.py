@@ -44,16 +44,17 @@ class CertificationCommand(Command, kw_only=True):
         submitted = states["certification"].submitted
         if submitted is None or "career" in states:
             return {}
-        return {
-            "career": f"career:{submitted.member_id}",
-            "submitter": f"actor:{submitted.actor}",
-        }
+        return {"career": f"career:{submitted.member_id}"}
 
 
 class VerifyCertification(CertificationCommand, kw_only=True):
     """Let a certificate count."""
 
     reason: str | None = None
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        keys = super().then_relies_on(states)
+        return keys and keys | {"submitter": f"actor:{states['certification'].submitted.actor}"}
 
 
 class RegisterCertification(CertificationCommand, kw_only=True):
@@ -130,16 +131,17 @@ class AchievementCommand(Command, kw_only=True):
         submitted = states["achievement"].submitted
         if submitted is None or "career" in states:
             return {}
-        return {
-            "career": f"career:{submitted.member_id}",
-            "submitter": f"actor:{submitted.actor}",
-        }
+        return {"career": f"career:{submitted.member_id}"}
 
 
 class ApproveAchievement(AchievementCommand, kw_only=True):
     """Let an achievement count."""
 
     reason: str | None = None
+
+    def then_relies_on(self, states: dict[str, Any]) -> Keys:
+        keys = super().then_relies_on(states)
+        return keys and keys | {"submitter": f"actor:{states['achievement'].submitted.actor}"}
 
 
 class ApplyAchievement(AchievementCommand, kw_only=True):

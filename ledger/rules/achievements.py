@@ -143,7 +143,6 @@ def apply_achievement(
     achievement: Achievement,
     policies: Policies,
     career: Career = NO_CAREER,
-    submitter: str = "",
 ) -> list[Event]:
     """Say that a training was put to use, once."""
     submitted = _in_state(("approved",), achievement, command, "applied")
@@ -168,7 +167,6 @@ def reverse_achievement(
     achievement: Achievement,
     policies: Policies,
     career: Career = NO_CAREER,
-    submitter: str = "",
 ) -> list[Event]:
     """Let an achievement count no more: its year's points are what they are without it."""
     submitted = _in_state(("approved", "applied"), achievement, command, "reversed")

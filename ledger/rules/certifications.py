@@ -153,7 +153,6 @@ def register_certification(
     certification: Certification,
     policies: Policies,
     career: Career = NO_CAREER,
-    submitter: str = "",
 ) -> list[Event]:
     """Register a certificate for a term, for the first time or after the last one is over."""
     over = certification.status in REGISTERED and str(command.registered_on) > certification.last
@@ -181,7 +180,6 @@ def renew_certification(
     certification: Certification,
     policies: Policies,
     career: Career = NO_CAREER,
-    submitter: str = "",
 ) -> list[Event]:
     """Let a registration go on the day after its end, for a term of its own."""
     submitted = _in_state(REGISTERED, certification, command, "renewed")
@@ -233,7 +231,6 @@ def revoke_certification(
     certification: Certification,
     policies: Policies,
     career: Career = NO_CAREER,
-    submitter: str = "",
 ) -> list[Event]:
     """Say that a certificate is none from a date on: its level's points go, and later services'."""
     states = ("verified", "lapsed", *REGISTERED)

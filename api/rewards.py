@@ -96,7 +96,7 @@ async def add(call: Call) -> web.Response:
         grade=gates.grade,
         organisations=None if gates.organisations is None else tuple(gates.organisations),
     )
-    return await call.write(command, lambda done: (201, _told(done, command.stock)))
+    return await call.write(command, lambda done: (201, _told(done) | {"stock": command.stock}))
 
 
 async def restock(call: Call) -> web.Response:
@@ -108,7 +108,11 @@ async def restock(call: Call) -> web.Response:
         organisation=call.organisation,
         quantity=asked.quantity,
     )
-    return await call.write(command, lambda done: (200, _told(done, done.states["stock"].credits)))
+
+    def answered(done: Done) -> tuple[int, Fields]:
+        return 200, _told(done) | {"stock": done.states["stock"].credits}
+
+    return await call.write(command, answered)
 
 
 async def withdraw(call: Call) -> web.Response:
@@ -123,12 +127,11 @@ async def withdraw(call: Call) -> web.Response:
     return await call.write(command, lambda done: (200, _told(done)))
 
 
-def _told(done: Done, *stock: int | None) -> Fields:
+def _told(done: Done) -> Fields:
     reward = done.states["reward"]
     return {
         "code": reward.added.code,
         "status": "withdrawn" if reward.withdrawn else "offered",
-        **dict(zip(("stock",), stock, strict=False)),
     }
 
 

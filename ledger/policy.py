@@ -115,6 +115,11 @@ def credits_for(minutes: Minutes, category: str, values: Values) -> tuple[Credit
     return Credits(rounded * rate_bps // FULL_RATE_BPS), rate_bps
 
 
+def stars_for(minutes: int, values: Values) -> int:
+    """The stars that so many service minutes are."""
+    return sum(minutes >= threshold for threshold in values["stars"])
+
+
 def last_day_on_time(ended_on: date, working_days: int, values: Values) -> date:
     """The last date on which a service that ended on `ended_on` is recorded on time.
 

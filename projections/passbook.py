@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
 
-from ledger.policy import Values
+from ledger.policy import Values, stars_for
 from ledger.rules.ladder import Standing, standing
 from ledger.units import instant
 from projections import careers, grades, schema, trail
@@ -126,7 +126,7 @@ def balance(
         "coins": coins(available),
         "points": points,
         "tier": where.tier,
-        "stars": sum(minutes >= threshold for threshold in values["stars"]),
+        "stars": stars_for(minutes, values),
         "grade": grade,
         "registration": careers.registration(career, day),
     }

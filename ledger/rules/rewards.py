@@ -4,7 +4,7 @@ from datetime import date
 
 from ledger.commands import AddReward, RestockReward, RewardCommand, WithdrawReward
 from ledger.events import Event, RewardAdded, RewardRestocked, RewardWithdrawn
-from ledger.policy import Recording
+from ledger.policy import Recording, stars_for
 from ledger.rules.career import Career
 from ledger.rules.grading import Grade
 from ledger.rules.ladder import is_at_least, standing
@@ -103,11 +103,10 @@ def unmet_gates(
 ) -> list[str]:
     """What a member lacks to redeem a reward: by the policy for all, and by the reward's own."""
     today, asked = recording.today, recording.values["redeem_eligibility"]
-    stars = sum(account.minutes >= threshold for threshold in recording.values["stars"])
     min_stars = max(asked.get("min_stars") or 0, reward.min_stars or 0)
     min_age = max(asked.get("min_age") or 0, reward.min_age or 0)
     unmet = []
-    if stars < min_stars:
+    if stars_for(account.minutes, recording.values) < min_stars:
         unmet.append(f"min_stars {min_stars}")
     if min_age and (born_on is None or age(born_on, today) < min_age):
         unmet.append(f"min_age {min_age}")

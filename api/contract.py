@@ -83,6 +83,7 @@ class Route:
     body: type[BaseModel] | None = None  # what the body is validated by and documented with
     example: "Fields | None" = None  # a body
     media: tuple[str, ...] = (JSON,)  # media types of the body that are taken
+    acts_for: bool = True  # an `organisation` in the body is whom a write acts for
     raw: bool = False  # the handler gets the body's bytes in `call.body`, not the model
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
     also: tuple[str, ...] = ()  # media types that a 200 may have beside JSON

@@ -33,7 +33,10 @@ def entrance(route: Route) -> Handler:
     empty_body = _plain(body_model) if body_model is not None and not raw else None
     takes_once = write and route.method == "POST"
     organisation_in_body = (
-        body_model is not None and not raw and "organisation" in body_model.model_fields
+        route.acts_for
+        and body_model is not None
+        and not raw
+        and "organisation" in body_model.model_fields
     )
     organisation_in_query = "organisation" in query_model.model_fields
 

@@ -541,7 +541,8 @@ def _spell(fact: Event, command: Command, recorded_at: str) -> bytes:
     """Stamp a fact with who recorded it, when and in which chain; its bytes."""
     msgspec.structs.force_setattr(fact, "actor", command.actor)
     msgspec.structs.force_setattr(fact, "recorded_at", recorded_at)
-    msgspec.structs.force_setattr(fact, "correlation_id", command.correlation_id)
+    if not fact.correlation_id:  # a step of a longer chain brings that chain's
+        msgspec.structs.force_setattr(fact, "correlation_id", command.correlation_id)
     data = encode(fact)
     if len(data) > FACT_BYTES_MAX:
         raise Refused("too_large", limit=f"{FACT_BYTES_MAX} B")

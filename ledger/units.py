@@ -68,4 +68,9 @@ def epoch_micros(at: datetime) -> int:
     return (delta.days * 86_400 + delta.seconds) * SECOND + delta.microseconds
 
 
+def minutes_between(earlier: str, later: str) -> int:
+    """Whole minutes from one instant to another; the part of a minute is dropped."""
+    return (epoch_micros(instant(later)) - epoch_micros(instant(earlier))) // MINUTE
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -26,12 +26,21 @@ _LEFT = 5  # the place of the first of them in a row
 _NO_CHANGE = (0, 0, 0, 0)
 
 
+DISPUTE = "dispute:"
+"""How the names begin of what is frozen by a dispute, and not held."""
+
+
+def dispute(order_id: str) -> str:
+    """The name of what the dispute about an order has frozen."""
+    return f"{DISPUTE}{order_id}"
+
+
 class MemberLots(NamedTuple):
-    """A member's lots: of what is available, of what is frozen, of each hold."""
+    """A member's lots: of what is available, of what is frozen, of each hold and dispute."""
 
     available: Lots
-    frozen: Lots
-    holds: dict[str, Lots]  # by redemption
+    frozen: Lots  # but for those of disputes
+    holds: dict[str, Lots]  # by redemption or order, or the name of a dispute
 
 
 class KeptLots:
@@ -46,7 +55,7 @@ class KeptLots:
         self._kept = 0  # about so many lots
         self._rows: dict[int, dict[int, list[Any]]] = {}  # by member and position, not yet stored
         self._changes: dict[tuple[int, int], list[int]] = {}  # of stored rows
-        self._holds: dict[tuple[int, str, int], int] = {}  # member, redemption, lot: not yet stored
+        self._holds: dict[tuple[int, str, int], int] = {}  # member, held for, lot: not yet stored
         self._ended: set[tuple[int, str]] = set()  # stored holds that are no more
         self._waiting = 0
 
@@ -96,20 +105,21 @@ class KeptLots:
         changes[2] += frozen
         changes[3] += expired
 
-    def hold(self, member: int, redemption_id: str, taken: list[Lot]) -> None:
-        """These parts of lots, taken out of what is available, are held."""
-        hold = self._members[member].holds[redemption_id] = Lots()
+    def hold(self, member: int, held_for: str, taken: list[Lot]) -> None:
+        """These parts of lots, taken out of what is available, are held, or in a dispute frozen."""
+        hold = self._members[member].holds[held_for] = Lots()
         hold.put_back(list(map(copy, taken)))
+        kept = "frozen" if held_for.startswith(DISPUTE) else "held"
         for lot in taken:
-            self.change(member, lot.position, left=-lot.left, held=lot.left)
-            self._holds[member, redemption_id, lot.position] = lot.left
+            self.change(member, lot.position, left=-lot.left, **{kept: lot.left})
+            self._holds[member, held_for, lot.position] = lot.left
 
-    def end_hold(self, member: int, redemption_id: str) -> Lots:
-        """What was held for a redemption, for which nothing is any more."""
-        hold = self._members[member].holds.pop(redemption_id)
+    def end_hold(self, member: int, held_for: str) -> Lots:
+        """What was held for something, for which nothing is any more."""
+        hold = self._members[member].holds.pop(held_for, None) or Lots()
         for lot in hold.open:
-            if self._holds.pop((member, redemption_id, lot.position), None) is None:
-                self._ended.add((member, redemption_id))
+            if self._holds.pop((member, held_for, lot.position), None) is None:
+                self._ended.add((member, held_for))
         return hold
 
     def write(self, connection: Connection, held: int = 0) -> None:
@@ -127,7 +137,7 @@ class KeptLots:
             ]
             add_many(connection, lots, changed, CHANGING)
             if self._ended:
-                which = tuple_(hold_lots.c.member, hold_lots.c.redemption_id)
+                which = tuple_(hold_lots.c.member, hold_lots.c.held_for)
                 ended = sorted(self._ended)
                 for start in range(0, len(ended), CHUNK):
                     gone = delete(hold_lots).where(which.in_(ended[start : start + CHUNK]))
@@ -173,12 +183,15 @@ class KeptLots:
                 mine.frozen.open.append(Lot(dated, position, frozen, expires_on))
             if expired:
                 mine.available.expired[position] = expired
-            if in_holds:
+            if in_holds or frozen:
                 held[member, position] = Lot(dated, position, 0, expires_on)
         if held:
             for row in connection.execute(select(hold_lots).where(hold_lots.c.member.in_(members))):
                 lot = replace(held[row.member, row.position], left=row.credits)
-                found[row.member].holds.setdefault(row.redemption_id, Lots()).put_back([lot])
+                mine = found[row.member]
+                mine.holds.setdefault(row.held_for, Lots()).put_back([lot])
+                if row.held_for.startswith(DISPUTE):
+                    mine.frozen.take_back([(lot.dated, lot.position)], row.credits)
         for member, mine in found.items():
             for _, position, dated, expires_on, _, left, *_ in self._rows.get(
                 member, _NO_ROWS

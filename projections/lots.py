@@ -17,12 +17,17 @@ from ledger.events import (
     HoursReversed,
     HoursVerified,
     Moved,
+    OrderCancelled,
+    OrderDecided,
+    OrderDisputed,
+    OrderPlaced,
+    OrderSettled,
     RedemptionFulfilled,
     RedemptionReserved,
     SubmittedHoursVerified,
 )
 from ledger.rules.lots import Lot, Lots
-from projections.kept_lots import MemberLots
+from projections.kept_lots import MemberLots, dispute
 from projections.page import POCKETS, Page, pocket
 from projections.schema import balances, lots
 
@@ -32,6 +37,7 @@ HEARS = frozenset(
         *("CreditsGiven", "CreditsDonated", "CreditsInherited", "CreditsAllocated"),
         *("GrantApproved", "CreditsFrozen", "CreditsUnfrozen", "RedemptionReserved"),
         *("RedemptionFulfilled", "RedemptionCancelled", "RedemptionExpired"),
+        *("OrderPlaced", "OrderSettled", "OrderCancelled", "OrderDisputed", "OrderDecided"),
     }
 )
 
@@ -66,7 +72,28 @@ def project(page: Page) -> None:
                 taken = told.lots_of(event.member_id).available.take(event.credits)
                 told.hold(event.member_id, event.redemption_id, taken)
             case HoldEnded() as event:
-                _end_hold(told, event, entry.position)
+                paid = event.credits if isinstance(event, RedemptionFulfilled) else 0
+                _end_hold(told, event.member_id, event.redemption_id, paid)
+                if isinstance(event, RedemptionFulfilled):
+                    _be_paid(told, event, entry.position)
+            case OrderPlaced(hold_credits=int(credits)) as event:
+                taken = told.lots_of(event.member_id).available.take(credits)
+                told.hold(event.member_id, event.order_id, taken)
+            case OrderSettled() as event:
+                _end_hold(told, event.member_id, event.order_id, event.credits)
+                _be_paid(told, event, entry.position)
+            case OrderCancelled() as event if event.entries:
+                _end_hold(told, event.member_id, event.order_id, 0)
+            case OrderDisputed() as event if event.entries:
+                mine = told.lots_of(event.member_id)
+                taken = mine.available.take_back(event.lots, event.credits or 0)
+                told.hold(event.member_id, dispute(event.order_id), taken)
+            case OrderDecided() as event if event.entries:
+                mine = told.lots_of(event.member_id)
+                frozen = told.end_hold(event.member_id, dispute(event.order_id))
+                for lot in frozen.open:
+                    told.change(event.member_id, lot.position, left=lot.left, frozen=-lot.left)
+                mine.available.put_back(frozen.open)
 
 
 def _shifted(source: Lots, target: Lots, credits: int) -> list[Lot]:
@@ -92,26 +119,30 @@ def _take_back(told: "_Told", event: HoursReversed, position: int) -> None:
         assert event.on is not None  # noqa: S101  (a payment went back)
         told.add(other.member_id, Lot(event.on, position, credits, event.expires_on))
         if POCKETS[other.place] == "held":
-            assert event.redemption_id is not None  # noqa: S101
+            held_for = event.redemption_id or event.order_id
+            assert held_for is not None  # noqa: S101
             available = told.lots_of(other.member_id).available
             back = available.take_back([(event.on, position)], credits)
-            told.hold(other.member_id, event.redemption_id, back)
+            told.hold(other.member_id, held_for, back)
 
 
-def _end_hold(told: "_Told", event: HoldEnded, position: int) -> None:
-    """What is paid is gone, and a lot of the provider's; the rest is available again."""
-    member_id, mine = event.member_id, told.lots_of(event.member_id)
-    hold = told.end_hold(member_id, event.redemption_id)
-    paid = event.credits if isinstance(event, RedemptionFulfilled) else 0
+def _end_hold(told: "_Told", member_id: str, held_for: str, paid: int) -> None:
+    """What is paid is gone; the rest is available again."""
+    hold = told.end_hold(member_id, held_for)
     for lot in hold.take(paid):
         told.change(member_id, lot.position, held=-lot.left)
     for lot in hold.open:
         told.change(member_id, lot.position, held=-lot.left, left=lot.left)
-    mine.available.put_back(hold.open)
-    if isinstance(event, RedemptionFulfilled) and event.provider_id is not None:
-        received = dict(event.entries).get(f"person:{event.provider_id}:available", 0)
-        if received:
-            told.add(event.provider_id, Lot(event.on, position, received, event.expires_on))
+    told.lots_of(member_id).available.put_back(hold.open)
+
+
+def _be_paid(told: "_Told", event: RedemptionFulfilled | OrderSettled, position: int) -> None:
+    """What was paid is a lot of who has served, but for what repaid a receivable."""
+    if event.provider_id is None:
+        return
+    received = dict(event.entries).get(f"person:{event.provider_id}:available", 0)
+    if received:
+        told.add(event.provider_id, Lot(event.on, position, received, event.expires_on))
 
 
 def _move(told: "_Told", event: Moved, position: int) -> None:
@@ -140,6 +171,13 @@ def due_members(connection: Connection, day: date) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+_OWNERS = (
+    *(CreditsFrozen, CreditsUnfrozen, CreditsExpired, HoldEnded),
+    *(OrderPlaced, OrderSettled, OrderCancelled, OrderDisputed, OrderDecided),
+)
+"""Facts that take, hold or give back what is their `member_id`'s, and nobody else's."""
+
+
 class _Told:
     """What a page tells of lots, by the members' ids."""
 
@@ -165,20 +203,20 @@ class _Told:
         """A lot has so much more or less: left, held, frozen, expired."""
         self._lots.change(self._page.balances[member_id].id, position, **by)
 
-    def hold(self, member_id: str, redemption_id: str, taken: list[Lot]) -> None:
-        """These parts of lots, taken out of what is available, are held."""
-        self._lots.hold(self._page.balances[member_id].id, redemption_id, taken)
+    def hold(self, member_id: str, held_for: str, taken: list[Lot]) -> None:
+        """These parts of lots, taken out of what is available, are held, or in a dispute frozen."""
+        self._lots.hold(self._page.balances[member_id].id, held_for, taken)
 
-    def end_hold(self, member_id: str, redemption_id: str) -> Lots:
-        """What was held for a redemption, for which nothing is any more."""
-        return self._lots.end_hold(self._page.balances[member_id].id, redemption_id)
+    def end_hold(self, member_id: str, held_for: str) -> Lots:
+        """What was held for something, for which nothing is any more."""
+        return self._lots.end_hold(self._page.balances[member_id].id, held_for)
 
 
 def _losing(event: Event) -> Iterator[str]:
     """Whose lots a fact takes from, or gives back to."""
     if isinstance(event, HoursVerified | SubmittedHoursVerified):
         return
-    if isinstance(event, CreditsFrozen | CreditsUnfrozen | CreditsExpired | HoldEnded):
+    if isinstance(event, _OWNERS):
         yield event.member_id
         return
     if isinstance(event, HoursReversed):  # perhaps of what has expired alone

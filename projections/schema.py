@@ -247,7 +247,7 @@ lots = _appended(
 hold_lots = _appended(
     "hold_lots",  # the lots that a hold has not ended for
     _whole("member", primary_key=True),  # balances.id
-    _text("redemption_id", primary_key=True),
+    _text("held_for", primary_key=True),  # a redemption, an order; `dispute:<order>`: frozen
     _whole("position", primary_key=True),  # the lot's
     _whole("credits"),
 )
@@ -505,6 +505,82 @@ redemptions = Table(
     ),
 )
 
+# --- needs and orders ----------------------------------------------------------------------------
+
+needs = Table(
+    "needs",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("need_id"),
+    _text("organisation"),
+    _text("unit"),
+    _text("category"),
+    _text("reported_by"),
+    _text("description_ref", nullable=True),
+    _text("status"),
+    _text("assessor_id", nullable=True),
+    _text("route", nullable=True),
+    _text("certification_level", nullable=True),
+    _whole("waited_minutes", nullable=True),  # until it was assessed
+    _text("reason", nullable=True),  # why it is rejected or resolved
+    _text("steps"),  # a JSON list of objects: status, at, recorded_at, position
+    _text("correlation_id"),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("need_id"),
+    Index("needs_by_organisation", "organisation", "position"),
+    Index("needs_by_unit", "unit", "position"),
+)
+orders = Table(
+    "orders",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("order_id"),
+    _text("organisation"),  # that placed it
+    _text("dispatched_to", nullable=True),  # the last
+    _text("need_id", nullable=True),
+    _text("recipient_id"),
+    _text("member_id", nullable=True),  # the volunteer
+    _text("activity"),
+    _text("category"),
+    _text("unit"),
+    _text("responsible"),
+    _text("planned_from"),
+    _text("planned_to"),
+    _whole("hold_credits"),
+    _text("certification_level", nullable=True),
+    _text("supervisor_id", nullable=True),
+    _text("project_id", nullable=True),
+    _text("status"),
+    _text("due_at", nullable=True),  # when a job lets it time out, or closes it; UTC, six digits
+    _whole("waited_minutes", nullable=True),  # from the last dispatch to the acceptance
+    _whole("punctual", nullable=True),
+    _text("record_id", nullable=True),
+    _whole("paid"),  # out of what was held, and not given back
+    _whole("stars", nullable=True),
+    _text("comment_ref", nullable=True),
+    _text("outcome", nullable=True),  # of its dispute
+    _text("reason", nullable=True),  # of the last step that has one
+    _text("steps"),  # a JSON list of objects: status, at, recorded_at, position
+    _text("correlation_id"),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("order_id"),
+    Index("orders_by_organisation", "organisation", "position"),
+    Index("orders_by_server", "dispatched_to", "position"),
+    Index("orders_by_recipient", "recipient_id", "position"),
+    Index("orders_by_member", "member_id", "position"),
+    Index("orders_by_unit", "unit", "position"),
+    Index("orders_by_need", "need_id", "position"),
+    Index("orders_by_project", "project_id", "position"),
+    Index(
+        "orders_due",
+        *("status", "due_at"),
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+)
+
 # --- the trail -----------------------------------------------------------------------------------
 
 trail = Table(
@@ -543,6 +619,8 @@ THINGS = {
     achievements: "achievement_id",
     appointments: "appointment_id",
     mentorships: "mentorship_id",
+    needs: "need_id",
+    orders: "order_id",
     cases: "case_id",
 }
 """Tables of what has an id of its own, and stands as it was last told; the column of the id."""

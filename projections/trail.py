@@ -9,7 +9,7 @@ from ledger.events import EVENT_TYPES
 from ledger.units import recorded_text
 from projections.listing import Item, Listed, listed, only_filter
 from projections.page import Page
-from projections.schema import balances, bookmark, redemptions, service_records, trail
+from projections.schema import THINGS, balances, bookmark, redemptions, service_records, trail
 
 
 def project(page: Page) -> None:
@@ -111,6 +111,14 @@ def _where_streams_are_found(stream: str) -> ColumnElement[bool]:
     if prefix == "redemption":  # among the entries about the member who redeems
         redeemer = select(redemptions.c.member).where(redemptions.c.redemption_id == key)
         return trail.c.member == func.coalesce(redeemer.scalar_subquery(), literal(-1))
+    for table, id in THINGS.items():
+        if id == f"{prefix}_id":  # between the first fact about it and the last
+            ends = select(table.c.position, table.c.changed_position).where(table.c[id] == key)
+            first, last = (
+                func.coalesce(ends.with_only_columns(end).scalar_subquery(), 0)
+                for end in (table.c.position, table.c.changed_position)
+            )
+            return trail.c.position.between(first, last)
     if any("member_id" in event.__struct_fields__ for event in types):
         return trail.c.type.in_([event.__name__ for event in types])
     return trail.c.member.is_(None)

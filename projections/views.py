@@ -24,6 +24,7 @@ from projections import (
     grades,
     journal_lines,
     lots,
+    orders,
     passbook,
     periods,
     policies,
@@ -57,6 +58,7 @@ PROJECTIONS: dict[str, Projection] = {
     "transfers": transfers.project,
     "rewards": rewards.project,
     "redemptions": redemptions.project,
+    "orders": orders.project,
     "careers": careers.project,
     "shelves": shelves.project,
 }

@@ -19,16 +19,19 @@ from ledger.commands import (
     EXPIRY,
     HOLDS,
     LAPSES,
+    ORDERS,
+    CloseOrder,
     Command,
     ExpireCredits,
     ExpireRedemption,
     FinishJob,
     LapseCertification,
     Stamp,
+    TimeOutOrder,
 )
 from ledger.desk import Answer, Busy, Done, Job, Mode, Outcome
 from ledger.units import new_id
-from projections import lots, redemptions, shelves
+from projections import lots, orders, redemptions, shelves
 from projections.page import published
 from projections.views import OtherShape
 from scripts.door import now
@@ -82,7 +85,18 @@ def _lapses(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
         yield LapseCertification(**stamp, certification_id=certification_id, as_of=as_of)
 
 
-JOBS: dict[str, Commands] = {HOLDS: _holds, EXPIRY: _expiry, LAPSES: _lapses}
+def _orders(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+    """Whatever was not accepted in time, and whatever was rated long enough ago."""
+    with views.engine.connect() as connection:
+        unanswered = orders.due(connection, "dispatched", as_of)
+        rated = orders.due(connection, "rated", as_of)
+    for order_id in unanswered:
+        yield TimeOutOrder(**stamp, order_id=order_id, as_of=as_of)
+    for order_id in rated:
+        yield CloseOrder(**stamp, order_id=order_id, as_of=as_of)
+
+
+JOBS: dict[str, Commands] = {HOLDS: _holds, EXPIRY: _expiry, ORDERS: _orders, LAPSES: _lapses}
 """The job -> the commands for all that is due, as the views know it once they have read on.
 
 In this order: what a hold gives back may have expired meanwhile.

@@ -17,6 +17,9 @@ LAPSES = "lapses"
 HOLDS = "holds"
 """The job by which holds of redemptions end."""
 
+ORDERS = "orders"
+"""The job by which orders time out, and close when they were rated long enough ago."""
+
 
 class Stamp(TypedDict):
     """Who asks, as every command wants to know it."""

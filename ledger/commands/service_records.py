@@ -54,6 +54,9 @@ class PostHours(Command, kw_only=True):
             keys["redemption"] = f"redemption:{self.redemption_id}"
         if self.certification_id is not None:
             keys["certification"] = f"certification:{self.certification_id}"
+        for name in ("order", "project", "programme"):
+            if (cited := getattr(self, f"{name}_id")) is not None:
+                keys[name] = f"{name}:{cited}"
         if self.professional:
             keys["career"] = f"career:{self.member_id}"
         return keys
@@ -94,11 +97,17 @@ class RejectHours(RecordCommand, kw_only=True):
 
     reason: str
 
+    def relies_on(self) -> Keys:
+        return {**super().relies_on(), "policies": "policies"}
+
     def then_relies_on(self, states: dict[str, Any]) -> Keys:
         content = states["record"].content
         if content is None or "poster" in states:
             return {}
-        return {"poster": f"actor:{content.actor}"}
+        keys = {"poster": f"actor:{content.actor}"}
+        if content.order_id is not None:
+            keys["order"] = f"order:{content.order_id}"
+        return keys
 
 
 class ReverseHours(RecordCommand, kw_only=True):
@@ -163,6 +172,10 @@ class CorrectHours(ReverseHours, kw_only=True):
             keys["cited"] = f"redemption:{redemption_id}"
         if (certification_id := self.corrected.get("certification_id")) is not None:
             keys["certification"] = f"certification:{certification_id}"
+        for name in ("order", "project", "programme"):
+            cited_id = self.corrected.get(f"{name}_id")
+            if isinstance(cited_id, str):
+                keys[f"cited_{name}"] = f"{name}:{cited_id}"
         return keys
 
     def then_relies_on(self, states: dict[str, Any]) -> Keys:
@@ -200,10 +213,12 @@ class DeclineCorrection(RecordCommand, kw_only=True):
 
 
 def _cited(content: PostedContent) -> Keys:
-    """The redemption that a record cites, and the career that it is a part of, if they are."""
+    """The redemption or order that a record cites, the career that it is a part of, if any."""
     keys: Keys = {}
     if content.redemption_id is not None:
         keys["redemption"] = f"redemption:{content.redemption_id}"
+    if content.order_id is not None:
+        keys["order"] = f"order:{content.order_id}"
     if content.professional:
         keys["career"] = f"career:{content.member_id}"
     return keys

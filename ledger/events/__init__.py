@@ -61,6 +61,7 @@ from ledger.events.facts import (
     Level,
     Line,
     MemberRole,
+    NeedRoute,
     OrganisationKind,
     Outcome,
     Prize,
@@ -68,6 +69,7 @@ from ledger.events.facts import (
     Source,
     Tier,
     UnitLevel,
+    Verdict,
 )
 from ledger.events.field import (
     GradeOverridden,
@@ -85,6 +87,28 @@ from ledger.events.members import (
     MemberJoined,
     MemberRegistered,
     RelationRecorded,
+)
+from ledger.events.orders import (
+    NeedAssessed,
+    NeedEvent,
+    NeedRejected,
+    NeedReported,
+    NeedResolved,
+    OrderAccepted,
+    OrderCancelled,
+    OrderCheckedIn,
+    OrderClosed,
+    OrderCompleted,
+    OrderDecided,
+    OrderDeclined,
+    OrderDispatched,
+    OrderDisputed,
+    OrderEvent,
+    OrderMoved,
+    OrderPlaced,
+    OrderRated,
+    OrderSettled,
+    OrderTimedOut,
 )
 from ledger.events.policies import (
     JobRan,
@@ -112,6 +136,7 @@ from ledger.events.service_records import (
     PostedContent,
     RecordEvent,
     SubmittedHoursVerified,
+    order_receipt,
 )
 
 __all__ = [
@@ -171,6 +196,27 @@ __all__ = [
     "MentorshipBegun",
     "MentorshipEnded",
     "Moved",
+    "NeedAssessed",
+    "NeedEvent",
+    "NeedRejected",
+    "NeedReported",
+    "NeedResolved",
+    "NeedRoute",
+    "OrderAccepted",
+    "OrderCancelled",
+    "OrderCheckedIn",
+    "OrderClosed",
+    "OrderCompleted",
+    "OrderDecided",
+    "OrderDeclined",
+    "OrderDispatched",
+    "OrderDisputed",
+    "OrderEvent",
+    "OrderMoved",
+    "OrderPlaced",
+    "OrderRated",
+    "OrderSettled",
+    "OrderTimedOut",
     "OrganisationAdded",
     "OrganisationKind",
     "OrganisationResumed",
@@ -204,8 +250,10 @@ __all__ = [
     "Transfer",
     "UnitAdded",
     "UnitLevel",
+    "Verdict",
     "decode",
     "encode",
+    "order_receipt",
 ]
 
 

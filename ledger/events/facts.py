@@ -43,6 +43,8 @@ Source = Literal[
 ]
 Outcome = Literal["basic", "good", "excellent"]
 Prize = Literal["third", "second", "first"]
+NeedRoute = Literal["volunteer", "professional", "mixed", "refer"]
+Verdict = Literal["upheld", "dismissed"]
 Tier = Literal["CERTIFIED", "PROFESSIONAL", "SUPERVISING_EXPERT"]
 
 

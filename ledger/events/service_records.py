@@ -2,6 +2,9 @@
 
 from ledger.events.facts import Capacity, Event, Evidence, Line, account_streams
 
+ORDER_RECEIPT = "order:"
+"""How the receipts begin that nobody but an order's check-out posts under."""
+
 
 class RecordEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A fact about one service record, in the account of the person who served."""
@@ -40,8 +43,21 @@ class PostedContent(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
     after_close: bool | None = None  # it corrects one of a month that is closed
 
     @property
+    def own_order(self) -> str | None:
+        """The order whose check-out made the record; another that it cites is a reference only."""
+        order_id = self.order_id
+        is_own = order_id is not None and self.receipt == order_receipt(order_id)
+        return order_id if is_own else None
+
+    @property
+    def chain(self) -> str:
+        """The correlation that further facts about the record share; empty: none of their own."""
+        return "" if self.own_order is None else self.correlation_id
+
+    @property
     def also_in(self) -> tuple[str, ...]:
-        return () if self.redemption_id is None else (f"redemption:{self.redemption_id}",)
+        heard = () if self.redemption_id is None else (f"redemption:{self.redemption_id}",)
+        return heard if self.own_order is None else (*heard, f"order:{self.own_order}")
 
 
 class HoursSubmitted(PostedContent, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,7 +88,7 @@ class HoursVerified(PostedContent, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def also_in(self) -> tuple[str, ...]:
-        heard = () if self.redemption_id is None else (f"redemption:{self.redemption_id}",)
+        heard = super().also_in
         if self.points_per_hour is None:  # no professional service, or of a time before points
             return heard
         return (*heard, f"career:{self.member_id}")
@@ -140,6 +156,7 @@ class HoursReversed(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
     replaced_by: str | None = None  # the record that corrects it, in the next fact
     request_id: str | None = None  # the member's request for it
     redemption_id: str | None = None  # that the record had cited
+    order_id: str | None = None  # whose check-out had made it
     paid_from_hold: int | None = None  # how much that changes: it went back to who redeemed
     paid_at: int | None = None  # the position of the payment, and its date
     paid_on: str | None = None
@@ -158,11 +175,20 @@ class HoursReversed(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def also_in(self) -> tuple[str, ...]:
         career = (f"career:{self.member_id}",) if self.professional else ()
-        if self.redemption_id is None:
+        if self.redemption_id is not None:
+            paying = f"redemption:{self.redemption_id}"
+        elif self.order_id is not None:
+            paying = f"order:{self.order_id}"
+        else:
             return career
         own = self.stream
         others = (stream for stream in account_streams(self.entries) if stream != own)
-        return (*career, f"redemption:{self.redemption_id}", *others)
+        return (*career, paying, *others)
+
+
+def order_receipt(order_id: str) -> str:
+    """The receipt of the record that an order's check-out posts."""
+    return f"{ORDER_RECEIPT}{order_id}"
 
 
 class CorrectionRequested(RecordEvent, frozen=True, kw_only=True, omit_defaults=True):

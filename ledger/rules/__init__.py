@@ -34,6 +34,18 @@ from ledger.rules.expiry import expire_credits
 from ledger.rules.grading import Grade, override_grade
 from ledger.rules.jobs import Job, finish_job
 from ledger.rules.members import Member, change_member, join_member, register_member
+from ledger.rules.needs import Need, assess_need, reject_need, report_need, resolve_need
+from ledger.rules.orders import (
+    Order,
+    accept_order,
+    cancel_order,
+    check_in_order,
+    close_order,
+    decline_order,
+    dispatch_order,
+    place_order,
+    time_out_order,
+)
 from ledger.rules.organisations import (
     Organisation,
     add_organisation,
@@ -42,6 +54,8 @@ from ledger.rules.organisations import (
 )
 from ledger.rules.periods import Periods, close_period, reopen_period
 from ledger.rules.policies import publish_policy
+from ledger.rules.programmes import Programme
+from ledger.rules.projects import Project
 from ledger.rules.redemptions import (
     Redemption,
     cancel_redemption,
@@ -50,6 +64,12 @@ from ledger.rules.redemptions import (
     reserve_redemption,
 )
 from ledger.rules.rewards import Reward, add_reward, restock_reward, withdraw_reward
+from ledger.rules.served_orders import (
+    check_out_order,
+    decide_order,
+    dispute_order,
+    rate_order,
+)
 from ledger.rules.service_records import Record, post_hours, reject_hours, verify_hours
 from ledger.rules.supervision import (
     Appointment,
@@ -117,6 +137,22 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.FulfilRedemption: fulfil_redemption,
     commands.CancelRedemption: cancel_redemption,
     commands.ExpireRedemption: expire_redemption,
+    commands.ReportNeed: report_need,
+    commands.AssessNeed: assess_need,
+    commands.RejectNeed: reject_need,
+    commands.ResolveNeed: resolve_need,
+    commands.PlaceOrder: place_order,
+    commands.DispatchOrder: dispatch_order,
+    commands.AcceptOrder: accept_order,
+    commands.DeclineOrder: decline_order,
+    commands.TimeOutOrder: time_out_order,
+    commands.CheckInOrder: check_in_order,
+    commands.CheckOutOrder: check_out_order,
+    commands.RateOrder: rate_order,
+    commands.CancelOrder: cancel_order,
+    commands.DisputeOrder: dispute_order,
+    commands.DecideOrder: decide_order,
+    commands.CloseOrder: close_order,
     commands.FreezeCredits: freeze_credits,
     commands.UnfreezeCredits: unfreeze_credits,
     commands.CloseAccount: close_account,
@@ -161,5 +197,9 @@ STATES: dict[str, Callable[[str], Any]] = {
     "appointment": lambda _: Appointment(),
     "mentorship": lambda _: Mentorship(),
     "case": lambda _: Case(),
+    "need": lambda _: Need(),
+    "order": lambda _: Order(),
+    "project": lambda _: Project(),
+    "programme": lambda _: Programme(),
 }
 """The first part of a key -> the empty state of what the rest names, to fold its facts into."""

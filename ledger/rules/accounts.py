@@ -27,9 +27,10 @@ def freeze_credits(command: FreezeCredits, member: Member, account: TimeAccount)
 def unfreeze_credits(command: UnfreezeCredits, member: Member, account: TimeAccount) -> list[Event]:
     """Make some of what is frozen available again."""
     _known_or_refuse(member, command.member_id)
-    credits = account.frozen if command.credits is None else command.credits
-    if not credits or credits > account.frozen:
-        raise Refused("not_enough_credits", credits=credits, available=account.frozen)
+    frozen = account.frozen_by_hand
+    credits = frozen if command.credits is None else command.credits
+    if not credits or credits > frozen:
+        raise Refused("not_enough_credits", credits=credits, available=frozen)
     mine = f"person:{command.member_id}"
     return [
         CreditsUnfrozen(

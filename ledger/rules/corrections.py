@@ -22,22 +22,25 @@ from ledger.rules.certifications import Certification
 from ledger.rules.earning import PaidBack, earned, figures, professional, taken_back
 from ledger.rules.grading import Grade
 from ledger.rules.members import Member
+from ledger.rules.orders import NO_ORDER, Order, undisputed_or_refuse
 from ledger.rules.organisations import Organisation
+from ledger.rules.payments import Paying
 from ledger.rules.periods import Periods
+from ledger.rules.programmes import Programme
+from ledger.rules.projects import Project
 from ledger.rules.redemptions import (
     NO_ACCOUNT,
     NO_MEMBER,
     NO_REDEMPTION,
     Redemption,
     citable_or_refuse,
-    paid_out,
 )
 from ledger.rules.service_records import (
     NO_GRADE,
-    NOT_KNOWN_YET,
     Record,
     held_or_refuse,
     in_state,
+    known_field_or_refuse,
     over_or_refuse,
     two_needed,
 )
@@ -65,13 +68,23 @@ def reverse_hours(
     pool: SharedBalance = NO_POOL,
     redemption: Redemption = NO_REDEMPTION,
     career: Career | None = None,
+    order: Order = NO_ORDER,
 ) -> list[Event]:
     """Let a record count no more: minutes off, credits taken back, its time free again."""
     content = in_state("verified", record, command, "reversed")
+    undisputed_or_refuse(order, content.record_id, "reversed")
     if periods.is_closed(date.fromisoformat(content.served_on)) and not command.by_admin:
         raise Refused("period_closed", month=content.served_on[:7])
-    back = _paid_back(redemption, policies.recording(command.at), "available")
-    return [_reversal(command, record, periods, account, pool, back, career)]
+    back = paid_back(
+        paying(content, redemption, order), policies.recording(command.at), "available"
+    )
+    return [
+        reversal(
+            *(record, periods, account, pool, back, career),
+            reason=command.reason,
+            for_cause=command.for_cause,
+        )
+    ]
 
 
 def correct_hours(
@@ -94,15 +107,25 @@ def correct_hours(
     certification: Certification | None = None,
     career: Career | None = None,
     credited_career: Career | None = None,
+    order: Order = NO_ORDER,
+    cited_order: Order | None = None,
+    cited_project: Project | None = None,
+    cited_programme: Programme | None = None,
 ) -> list[Event]:
     """Put another record in the place of a verified one; it counts at once.
 
     It is counted when the first one's time is free again. Receipt and verdict on lateness stay.
-    Where it cites the same redemption, that pays for it again first, out of what it got back.
+    Where it cites the same redemption, or is an order's own, that pays for it again first, out of
+    what it got back.
     """
     before = in_state("verified", record, command, "corrected")
+    undisputed_or_refuse(order, before.record_id, "corrected")
     content = _content(command, record, before)
     _known_or_refuse(command, content, before.organisation, member, place, supervisor)
+    _own_order_or_refuse(command, before, order, cited_order)
+    known_field_or_refuse(
+        cited_project, cited_programme, content["project_id"], content["programme_id"]
+    )
     held_or_refuse(certification, content["certification_id"], content["member_id"])
     if member.closed:
         raise Refused("member_closed")
@@ -130,15 +153,24 @@ def correct_hours(
     if closed and not command.by_admin:
         raise Refused("period_closed", month=f"{closed[0]:%Y-%m}")
 
-    back_to = _paid_back(redemption, recording, "available")
-    reversal = _reversal(command, record, periods, account, pool, back_to, career)
+    payer = paying(before, redemption, order)
+
+    def back_to(pocket: str) -> HoursReversed:
+        return reversal(
+            *(record, periods, account, pool, paid_back(payer, recording, pocket), career),
+            reason=command.reason,
+            for_cause=command.for_cause,
+            replaced_by=command.replacement_id,
+        )
+
+    undone = back_to("available")
     same_member = content["member_id"] == before.member_id
-    if same_member or f"account:{content['member_id']}" in reversal.also_in:
+    if same_member or f"account:{content['member_id']}" in undone.also_in:
         credited = (account if same_member else credited).copied()
-        credited.apply(reversal, 0)
+        credited.apply(undone, 0)
     if same_member and before.professional and credited_career is not None:
         credited_career = credited_career.copied()
-        credited_career.apply(reversal, 0)
+        credited_career.apply(undone, 0)
     came_to = earned(
         credited,
         interval(content["started_at"], content["ended_at"]),
@@ -149,26 +181,20 @@ def correct_hours(
         served_on=served_on,
         values=policies.on(served_on),
     )
-    facts: list[Event] = [reversal]
-    again = (
+    facts: list[Event] = [undone]
+    again = payer is order or (
         content["redemption_id"] is not None and content["redemption_id"] == before.redemption_id
     )
-    paid_already = redemption.paid if again else cited.paid
-    back = -(reversal.paid_from_hold or 0)
-    if again and redemption.reserved and (paid := min(came_to.of_the_day, back)):
-        held = _paid_back(redemption, recording, "held")
-        payment = paid_out(
-            redemption.reserved,
-            paid,
-            back,
-            content["member_id"],
-            credited,
-            recording,
-            corrects=before.record_id,
+    paid_already = payer.paid if again else cited.paid
+    back = -(undone.paid_from_hold or 0)
+    if again and payer.payer_id and (paid := min(came_to.of_the_day, back)):
+        payment = payer.pay_again(
+            paid, back, content["member_id"], credited, recording, before.record_id
         )
         credited.apply(payment, 0)
-        facts = [_reversal(command, record, periods, account, pool, held, career), payment]
+        facts = [back_to("held"), payment]
     content |= {
+        "correlation_id": before.chain,
         "record_id": command.replacement_id,
         "replaces": before.record_id,
         "served_on": served_on.isoformat(),
@@ -221,32 +247,38 @@ def decline_correction(command: DeclineCorrection, record: Record) -> list[Event
     ]
 
 
-def _reversal(
-    command: ReverseHours,
+def reversal(
     record: Record,
     periods: Periods,
     account: TimeAccount,
     pool: SharedBalance,
     back: PaidBack | None,
     career: Career | None,
+    *,
+    reason: str,
+    for_cause: bool = False,
+    replaced_by: str | None = None,
 ) -> HoursReversed:
+    """The fact that a verified record counts no more."""
     content, counted = record.content, record.figures
     assert content is not None  # noqa: S101  (it is verified)
     assert counted is not None  # noqa: S101
     after_close = periods.is_closed(date.fromisoformat(content.served_on))
     return HoursReversed(
+        correlation_id=content.chain,
         record_id=content.record_id,
         member_id=content.member_id,
         organisation=content.organisation,
         started_at=content.started_at,
         ended_at=content.ended_at,
         served_on=content.served_on,
-        reason=command.reason,
-        for_cause=command.for_cause or None,
+        reason=reason,
+        for_cause=for_cause or None,
         after_close=after_close or None,
-        replaced_by=command.replacement_id if isinstance(command, CorrectHours) else None,
+        replaced_by=replaced_by,
         request_id=record.request_id,
         redemption_id=content.redemption_id,
+        order_id=content.own_order,
         professional=content.professional,
         **taken_back(
             account,
@@ -259,13 +291,18 @@ def _reversal(
     )
 
 
-def _paid_back(redemption: Redemption, recording: Recording, pocket: str) -> PaidBack | None:
-    """Where what a redemption has paid goes back to, as received on the day; None: it paid none."""
-    if redemption.reserved is None or redemption.payment is None:
+def paying(content: PostedContent, redemption: Redemption, order: Order) -> Paying:
+    """What may have paid for a record: its own order, or the redemption that it cites."""
+    return order if content.own_order is not None else redemption
+
+
+def paid_back(payer: Paying, recording: Recording, pocket: str) -> PaidBack | None:
+    """Where what was paid goes back to, as received on the day; None: nothing was."""
+    if payer.payer_id is None or payer.payment is None:
         return None
     return PaidBack(
-        f"person:{redemption.reserved.member_id}:{pocket}",
-        redemption.payment,
+        f"person:{payer.payer_id}:{pocket}",
+        payer.payment,
         recording.today.isoformat(),
         lot_end(recording.today, recording.values),
     )
@@ -294,9 +331,22 @@ def _known_or_refuse(
         raise Refused("not_found", pointer="/place", what=content["place"])
     if supervisor is not None and supervisor.home is None:
         raise Refused("not_found", pointer="/supervisor_id", what=content["supervisor_id"])
-    for name in NOT_KNOWN_YET:
-        if content[name] is not None:
-            raise Refused("not_found", pointer=f"/{name}", what=content[name])
+
+
+def _own_order_or_refuse(
+    command: CorrectHours, before: PostedContent, order: Order, cited: Order | None
+) -> None:
+    """Pass where an order's own record stays so, with its member, and another cites one it may."""
+    corrected = command.corrected
+    if before.own_order is not None:
+        if corrected.get("order_id", before.order_id) != before.order_id:
+            raise Refused("wrong_state", before="cited", after="cited")
+        if corrected.get("redemption_id") is not None or (
+            corrected.get("member_id", before.member_id) != before.member_id
+        ):
+            raise Refused("wrong_state", before="cited", after="cited")
+    elif cited is not None and not cited.is_seen_by(before.organisation):
+        raise Refused("not_found", pointer="/order_id", what=corrected.get("order_id"))
 
 
 def _citable_again_or_refuse(

@@ -1,7 +1,6 @@
 """Redemptions: credits are held for a reward, and paid, or given back, exactly once."""
 
 from datetime import timedelta
-from typing import NamedTuple
 
 from ledger.commands import (
     CancelRedemption,
@@ -28,17 +27,11 @@ from ledger.rules.grading import Grade
 from ledger.rules.jobs import Job
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
+from ledger.rules.payments import Payment
 from ledger.rules.rewards import Reward, unmet_gates
 from ledger.rules.shared_balances import SharedBalance
 from ledger.rules.time_account import TimeAccount
 from ledger.units import Refused
-
-
-class Payment(NamedTuple):
-    """The lot that a provider was paid as."""
-
-    on: str  # its date
-    position: int
 
 
 class Redemption:
@@ -79,6 +72,26 @@ class Redemption:
                 self.paid += event.paid_from_hold or 0
                 return
         self.position = position
+
+    @property
+    def payer_id(self) -> str | None:
+        """Who redeems."""
+        return None if self.reserved is None else self.reserved.member_id
+
+    def pay_again(
+        self,
+        credits: int,
+        held: int,
+        provider_id: str,
+        account: TimeAccount,
+        recording: Recording,
+        corrects: str,
+    ) -> RedemptionFulfilled:
+        """The fact that so much of what a reversal just gave back pays for the replacement."""
+        assert self.reserved is not None  # noqa: S101  (it has paid before)
+        return paid_out(
+            self.reserved, credits, held, provider_id, account, recording, corrects=corrects
+        )
 
     def is_seen_by(self, organisation: str | None) -> bool:
         """Does an organisation see it: as the member's home, or as the reward's owner?"""

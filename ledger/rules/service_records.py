@@ -16,19 +16,24 @@ from ledger.events import (
     HoursSubmitted,
     HoursVerified,
     MarkedService,
+    OrderSettled,
     PostedContent,
     RecordEvent,
     ServiceCertified,
     SubmittedHoursVerified,
 )
-from ledger.policy import Policies, is_late
+from ledger.events.service_records import ORDER_RECEIPT
+from ledger.policy import Policies, Recording, is_late
 from ledger.rules.career import Career
 from ledger.rules.certifications import Certification
-from ledger.rules.earning import earned, figures, professional
+from ledger.rules.earning import Earned, earned, figures, professional
 from ledger.rules.grading import Grade
 from ledger.rules.members import Member
+from ledger.rules.orders import NO_ORDER, Order, settled, undisputed_or_refuse
 from ledger.rules.organisations import Organisation
 from ledger.rules.periods import Periods
+from ledger.rules.programmes import Programme
+from ledger.rules.projects import Project
 from ledger.rules.redemptions import (
     NO_ACCOUNT,
     NO_REDEMPTION,
@@ -44,9 +49,6 @@ ONE_STEP_EVIDENCE = ("checked", "attested")
 
 SECOND_PERSON_GRADES = ("G3", "G4")
 """Grades of an organisation at which all its records wait for another actor's word."""
-
-NOT_KNOWN_YET = ("order_id", "project_id", "programme_id")
-"""References to things that this ledger does not hold: none of them can be found."""
 
 # It stands for that of a record that does not exist, which no rule comes to read.
 NO_GRADE = Grade()
@@ -76,6 +78,10 @@ class Content(TypedDict):
     supervisor_id: str | None
     certification_id: str | None
     redemption_id: str | None
+    order_id: str | None
+    project_id: str | None
+    programme_id: str | None
+    correlation_id: str
 
 
 class Record:
@@ -146,11 +152,16 @@ def post_hours(
     redemption: Redemption = NO_REDEMPTION,
     certification: Certification | None = None,
     career: Career | None = None,
+    order: Order | None = None,
+    project: Project | None = None,
+    programme: Programme | None = None,
 ) -> list[Event]:
     """Record a service: minutes as served, credits as the policy of that day grants them."""
     if before.content is not None:
         _same_or_refuse(before.content, command)
         return []  # said before: nothing new
+    if command.receipt.startswith(ORDER_RECEIPT):
+        raise Refused("receipt_reserved", receipt=command.receipt)
     if organisation.added is None:
         raise Refused("not_found", pointer="/organisation", what=command.organisation)
     if command.organisation not in member.organisations:
@@ -160,9 +171,9 @@ def post_hours(
     if supervisor is not None and supervisor.home is None:
         raise Refused("not_found", pointer="/supervisor_id", what=command.supervisor_id)
     held_or_refuse(certification, command.certification_id, command.member_id)
-    for name in NOT_KNOWN_YET:
-        if getattr(command, name) is not None:
-            raise Refused("not_found", pointer=f"/{name}", what=getattr(command, name))
+    if order is not None and not order.is_seen_by(command.organisation):
+        raise Refused("not_found", pointer="/order_id", what=command.order_id)
+    known_field_or_refuse(project, programme, command.project_id, command.programme_id)
     if organisation.suspended:
         raise Refused("organisation_suspended", organisation=command.organisation)
     if member.closed:
@@ -171,9 +182,27 @@ def post_hours(
         citable_or_refuse(
             redemption, command.redemption_id, command.member_id, command.organisation
         )
+    return recorded(command, account, policies, periods, grade, career, redemption.paid)
+
+
+def recorded(
+    command: PostHours,
+    account: TimeAccount,
+    policies: Policies,
+    periods: Periods,
+    grade: Grade,
+    career: Career | None,
+    paid_already: int = 0,
+    serving: Order | None = None,
+) -> list[Event]:
+    """The record of a service whose every part is known: it counts at once, or it waits.
+
+    Where it is an order's own, what was held for that pays first: its fact is the one before.
+    """
     over_or_refuse(command.ended_at, command.at)
 
-    _, zone, today, when_recorded = policies.recording(command.at)
+    recording = policies.recording(command.at)
+    _, zone, today, when_recorded = recording
     served_on = command.started_at.astimezone(zone).date()
     oldest = today - timedelta(days=when_recorded["backfill_window_days"])
     if served_on < oldest:
@@ -205,6 +234,10 @@ def post_hours(
         "supervisor_id": command.supervisor_id,
         "certification_id": command.certification_id,
         "redemption_id": command.redemption_id,
+        "order_id": command.order_id,
+        "project_id": command.project_id,
+        "programme_id": command.programme_id,
+        "correlation_id": "" if serving is None else command.correlation_id,
     }
     own_hours = command.actor_member == command.member_id
     colour = grade.in_force(today)
@@ -225,13 +258,13 @@ def post_hours(
         served_on=served_on,
         values=of_the_day,
     )
-    return [
-        HoursVerified(
-            **content,
-            **figures(account, came_to, redemption.paid),
-            **professional(career, came_to),
-        )
-    ]
+    facts: list[Event] = []
+    if serving is not None and serving.held:
+        account, payment = paid_first(serving, came_to, account, recording, command)
+        paid_already = payment.credits
+        facts.append(payment)
+    counted = figures(account, came_to, paid_already)
+    return [*facts, HoursVerified(**content, **counted, **professional(career, came_to))]
 
 
 def verify_hours(
@@ -244,10 +277,13 @@ def verify_hours(
     poster: str = "",
     redemption: Redemption = NO_REDEMPTION,
     career: Career | None = None,
+    order: Order = NO_ORDER,
 ) -> list[Event]:
     """Let a record count: counted now, by the policy of its service date."""
     content = in_state("submitted", record, command, "verified")
-    today = policies.recording(command.at).today
+    undisputed_or_refuse(order, content.record_id, "verified")
+    recording = policies.recording(command.at)
+    today = recording.today
     admin_needed = isinstance(content, HoursSubmitted) and content.admin_needed
     if (admin_needed or grade.in_force(today) == "G4") and not command.by_admin:
         raise Refused("forbidden")
@@ -268,8 +304,16 @@ def verify_hours(
         served_on=served_on,
         values=policies.on(served_on),
     )
+    facts: list[Event] = []
+    paid_already = redemption.paid
+    if order.has_made(content.record_id) and order.held:
+        account, payment = paid_first(order, came_to, account, recording, content)
+        paid_already = payment.credits
+        facts.append(payment)
     return [
+        *facts,
         SubmittedHoursVerified(
+            correlation_id=content.chain,
             record_id=content.record_id,
             member_id=content.member_id,
             organisation=content.organisation,
@@ -278,29 +322,63 @@ def verify_hours(
             reason=command.reason,
             evidence="attested" if content.evidence == "self_reported" else None,
             professional=content.professional,
-            **figures(account, came_to, redemption.paid),
+            **figures(account, came_to, paid_already),
             **professional(career, came_to),
-        )
+        ),
     ]
 
 
-def reject_hours(command: RejectHours, record: Record, poster: str = "") -> list[Event]:
+def reject_hours(
+    command: RejectHours,
+    record: Record,
+    policies: Policies,
+    poster: str = "",
+    order: Order = NO_ORDER,
+) -> list[Event]:
     """Say that a record never counts; its receipt stays bound."""
     content = in_state("submitted", record, command, "rejected")
+    undisputed_or_refuse(order, content.record_id, "rejected")
     if command.actor_member == content.member_id:
         raise Refused("own_hours")
     if command.actor_name == poster:
         raise Refused("second_person_needed")
-    return [
-        HoursRejected(
-            record_id=content.record_id,
-            member_id=content.member_id,
-            organisation=content.organisation,
-            served_on=content.served_on,
-            reason=command.reason,
-            redemption_id=content.redemption_id,
-        )
-    ]
+    return rejected(content, command.reason, order, policies.recording(command.at))
+
+
+def rejected(
+    content: PostedContent, reason: str, order: Order, recording: Recording
+) -> list[Event]:
+    """The fact that a record never counts; what an order held for it is available again first."""
+    no = HoursRejected(
+        correlation_id=content.chain,
+        record_id=content.record_id,
+        member_id=content.member_id,
+        organisation=content.organisation,
+        served_on=content.served_on,
+        reason=reason,
+        redemption_id=content.redemption_id,
+    )
+    if not (order.has_made(content.record_id) and order.held):
+        return [no]
+    released = settled(
+        order, 0, order.held, content.member_id, NO_ACCOUNT, recording, content.record_id
+    )
+    return [released, no]
+
+
+def paid_first(
+    order: Order,
+    came_to: Earned,
+    account: TimeAccount,
+    recording: Recording,
+    of: PostHours | PostedContent,
+) -> tuple[TimeAccount, OrderSettled]:
+    """What an order's hold pays of a record, and the account of who served after that."""
+    paid = min(came_to.of_the_day, order.held)
+    payment = settled(order, paid, order.held, of.member_id, account, recording, of.record_id)
+    after = account.copied()
+    after.apply(payment, 0)
+    return after, payment
 
 
 def in_state(status: str, record: Record, command: RecordCommand, after: str) -> PostedContent:
@@ -329,6 +407,19 @@ def held_or_refuse(
         raise Refused("not_found", pointer="/certification_id", what=certification_id)
 
 
+def known_field_or_refuse(
+    project: Project | None,
+    programme: Programme | None,
+    project_id: str | None,
+    programme_id: str | None,
+) -> None:
+    """Pass where the project and the programme that a record cites are there, if it does."""
+    if project is not None and project.begun is None:
+        raise Refused("not_found", pointer="/project_id", what=project_id)
+    if programme is not None and programme.opened is None:
+        raise Refused("not_found", pointer="/programme_id", what=programme_id)
+
+
 def over_or_refuse(ended_at: datetime, now: datetime) -> None:
     """Pass where a service has ended."""
     if ended_at > now:
@@ -354,7 +445,9 @@ def _same_or_refuse(before: PostedContent, command: PostHours) -> None:
         and before.supervisor_id == command.supervisor_id
         and before.certification_id == command.certification_id
         and before.redemption_id == command.redemption_id
-        and all(getattr(before, name) == getattr(command, name) for name in NOT_KNOWN_YET)
+        and before.order_id == command.order_id
+        and before.project_id == command.project_id
+        and before.programme_id == command.programme_id
     )
     if not same:
         raise Refused("receipt_reused", receipt=command.receipt)

@@ -16,6 +16,11 @@ from ledger.events import (
     HoursVerified,
     Line,
     Moved,
+    OrderCancelled,
+    OrderDecided,
+    OrderDisputed,
+    OrderPlaced,
+    OrderSettled,
     RedemptionCancelled,
     RedemptionExpired,
     RedemptionFulfilled,
@@ -46,8 +51,9 @@ class TimeAccount:
         self.frozen = Credits(0)
         self.receivable = Credits(0)  # positive: what the person owes
         self.lots = Lots()  # of what is available
-        self.frozen_lots = Lots()
-        self.holds: dict[str, Lots] = {}  # by redemption
+        self.frozen_lots = Lots()  # but for those of disputes
+        self.disputed: dict[str, Lots] = {}  # what is frozen, by order
+        self.holds: dict[str, Lots] = {}  # by redemption, or by order
         self.given: dict[str, int] = {}  # year -> what was given to relations
         self.granted: dict[str, int] = {}  # service date -> what its services came to, in credits
 
@@ -55,6 +61,11 @@ class TimeAccount:
     def stock(self) -> Credits:
         """All that the person has."""
         return Credits(self.available + self.held + self.frozen)
+
+    @property
+    def frozen_by_hand(self) -> Credits:
+        """What is frozen otherwise than by a dispute, which its decision alone unfreezes."""
+        return Credits(sum(lot.left for lot in self.frozen_lots.open))
 
     def apply(self, event: Event, position: int) -> None:
         """Take in the next fact of this account."""
@@ -77,6 +88,18 @@ class TimeAccount:
                 self._be_paid(event, position)
             case RedemptionCancelled() | RedemptionExpired():
                 self.settle(event.redemption_id, 0)
+            case OrderPlaced():
+                self.reserve(event.order_id, event.hold_credits or 0)
+            case OrderSettled() if event.member_id == self.member_id:
+                self.settle(event.order_id, event.credits)
+            case OrderSettled():
+                self._be_paid(event, position)
+            case OrderCancelled():
+                self.settle(event.order_id, 0)
+            case OrderDisputed():
+                self._dispute(event)
+            case OrderDecided():
+                self._undispute(event)
             case CreditsExpired():
                 self._post(event.entries)
                 self.lots.expire(event.as_of)
@@ -128,20 +151,20 @@ class TimeAccount:
         self.available = Credits(self.available + credits)
         self.lots.put_back(self.frozen_lots.take(credits))
 
-    def reserve(self, redemption_id: str, credits: int) -> None:
-        """So much of what is available is held for a redemption, the oldest first."""
-        self.hold(redemption_id, credits, self.lots.take(credits))
+    def reserve(self, held_for: str, credits: int) -> None:
+        """So much of what is available is held for something, the oldest first."""
+        self.hold(held_for, credits, self.lots.take(credits))
 
-    def hold(self, redemption_id: str, credits: int, lots: list[Lot]) -> None:
-        """So much is held for a redemption, out of these lots."""
+    def hold(self, held_for: str, credits: int, lots: list[Lot]) -> None:
+        """So much is held for something, out of these lots."""
         self.available = Credits(self.available - credits)
         self.held = Credits(self.held + credits)
-        held = self.holds[redemption_id] = Lots()
+        held = self.holds[held_for] = Lots()
         held.put_back(lots)
 
-    def settle(self, redemption_id: str, paid: int) -> None:
+    def settle(self, held_for: str, paid: int) -> None:
         """So much of a hold is paid, the oldest first; the rest is available again as it was."""
-        hold = self.holds.pop(redemption_id)
+        hold = self.holds.pop(held_for)
         hold.take(paid)
         released = sum(lot.left for lot in hold.open)
         self.held = Credits(self.held - paid - released)
@@ -155,6 +178,7 @@ class TimeAccount:
         other.waiting, other.granted = dict(self.waiting), dict(self.granted)
         other.lots, other.frozen_lots = self.lots.copied(), self.frozen_lots.copied()
         other.holds = {name: hold.copied() for name, hold in self.holds.items()}
+        other.disputed = {name: lots.copied() for name, lots in self.disputed.items()}
         other.given = dict(self.given)
         return other
 
@@ -197,11 +221,27 @@ class TimeAccount:
         credits = -(event.paid_from_hold or 0)
         self.receive(Lot(event.on, position, credits, event.expires_on))
         if f"{self._mine}held" in dict(event.entries):
-            assert event.redemption_id is not None  # noqa: S101
+            held_for = event.redemption_id or event.order_id
+            assert held_for is not None  # noqa: S101
             back = self.lots.take_back([(event.on, position)], credits)
-            self.hold(event.redemption_id, credits, back)
+            self.hold(held_for, credits, back)
 
-    def _be_paid(self, event: RedemptionFulfilled, position: int) -> None:
+    def _dispute(self, event: OrderDisputed) -> None:
+        """So much is frozen: first of what the order had come to, then the oldest."""
+        credits = event.credits or 0
+        self.available = Credits(self.available - credits)
+        self.frozen = Credits(self.frozen + credits)
+        frozen = self.disputed[event.order_id] = Lots()
+        frozen.put_back(self.lots.take_back(event.lots, credits))
+
+    def _undispute(self, event: OrderDecided) -> None:
+        """What a dispute froze is available again, as the lots that it was."""
+        credits = event.credits or 0
+        self.frozen = Credits(self.frozen - credits)
+        self.available = Credits(self.available + credits)
+        self.lots.put_back(self.disputed.pop(event.order_id).open)
+
+    def _be_paid(self, event: RedemptionFulfilled | OrderSettled, position: int) -> None:
         """This person has served another, who pays."""
         before = self.available
         self._post(event.entries)

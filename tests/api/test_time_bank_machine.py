@@ -162,7 +162,7 @@ class Asked(RuleBasedStateMachine):
         sent = {name: body[name] for name in ("category", "capacity")}
         if whole:
             del body["receipt"], body["activity"], body["place"], body["responsible"]
-            sent = body
+            sent = body | {"redemption_id": other.redemption}  # null: it cites none any more
         path = f"{RECORDS}/{record.id}/correct"
         said = self.ask(self.house.verifier, path, {"reason": "更正", **sent})
         id = said.json["replacement"]["id"] if said.status == 200 else "none"

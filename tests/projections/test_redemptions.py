@@ -148,7 +148,7 @@ def test_what_is_held_and_paid_does_not_hang_on_pages_nor_on_memory(
         mine = query.where(schema.balances.c.member_id == ZHANG).order_by(lots.position)
         assert [tuple(row) for row in connection.execute(mine)] == LOTS
         holds = connection.execute(select(schema.hold_lots)).all()
-        assert [(row.redemption_id, row.position, row.credits) for row in holds] == [(THIRD, 9, 30)]
+        assert [(row.held_for, row.position, row.credits) for row in holds] == [(THIRD, 9, 30)]
         first = redemptions.redemption(connection, FIRST)
         assert first is not None
         assert {name: first[name] for name in ("status", "paid", "released", "provider_id")} == {

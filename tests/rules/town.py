@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import pytest
+from msgspec.structs import replace
 
 from ledger import commands
 from ledger.commands import Command
@@ -47,16 +48,19 @@ class Town:
 
     def ask(self, command: Command) -> list[Event]:
         command.at = self.at
-        states = {name: self.state(key) for name, key in command.relies_on().items()}
-        states |= {name: self.state(key) for name, key in command.then_relies_on(states).items()}
+        states: dict[str, Any] = {}
+        keys = command.relies_on()
+        while keys:
+            states |= {name: self.state(key) for name, key in keys.items()}
+            keys = command.then_relies_on(states)
         facts = RULEBOOK[type(command)](command, **states)
         for fact in facts:
-            self.take_in(
-                type(fact)(
-                    **{name: getattr(fact, name) for name in fact.__struct_fields__}
-                    | {"actor": command.actor, "recorded_at": recorded_text(self.at)}
-                )
-            )
+            stamped = {
+                "actor": command.actor,
+                "recorded_at": recorded_text(self.at),
+                "correlation_id": fact.correlation_id or command.correlation_id,
+            }
+            self.take_in(replace(fact, **stamped))
         return facts
 
     def take_in(self, fact: Event) -> None:

@@ -1,0 +1,7 @@
+"""Programmes (to come)."""
+
+
+class Programme:
+    """A programme."""
+
+    opened = None

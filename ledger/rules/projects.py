@@ -1,0 +1,7 @@
+"""Projects (to come)."""
+
+
+class Project:
+    """A project."""
+
+    begun = None

@@ -157,6 +157,17 @@ def holds_personal_data(text: str) -> bool:
     return _PERSONAL.search(unicodedata.normalize("NFKC", text)) is not None
 
 
+def _impersonal(text: str) -> str:
+    if holds_personal_data(text):
+        raise PydanticCustomError("personal_data_in_text", "personal_data_in_text")
+    return text
+
+
+Texts = Annotated[
+    tuple[Annotated[Text, AfterValidator(_impersonal)], ...], Field(strict=False, max_length=20)
+]
+"""Some lines of text that enter the ledger."""
+
 # --- models --------------------------------------------------------------------------------------
 
 FieldNo = tuple[tuple[str, ...], str, dict[str, Any]]

@@ -79,11 +79,15 @@ class EventQuery(PageQuery):
         Field(alias="after", description="A position; `cursor` goes before it."),
     ] = None
     stream: Text | None = None
-    type: Text | None = None
+    type: Annotated[
+        str | None,
+        Field(max_length=4_000, description="One type, or several with commas between."),
+    ] = None
     member_id: Uuid | None = None
     record_id: Uuid | None = None
     correlation_id: Text | None = None
     actor: Text | None = None
+    until: Annotated[Whole | None, Field(description="The last position.")] = None
     format: Literal["json", "ndjson"] = "json"
 
     @property
@@ -108,7 +112,8 @@ async def events(call: Call) -> web.Response:
         query.after,
         query.limit,
         stream=query.stream,
-        type=query.type,
+        types=None if query.type is None else query.type.split(","),
+        until=query.until,
         member_id=query.member_id,
         record_id=query.record_id,
         correlation_id=query.correlation_id,

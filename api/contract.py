@@ -61,6 +61,7 @@ PATH_PARTS: dict[str, PathPart] = {
     "account": PathPart(
         r"^[a-z]+(:[A-Za-z0-9_-]{1,60}){1,2}$", "Account of the double entry", "pool:donation"
     ),
+    "kpi": PathPart(r"^[a-z_]{2,60}$", "Id of an indicator", "certification_rate"),
     "problem": PathPart(r"^[a-z_]{2,60}$", "Code of a problem", "receipt_reused"),
 }
 """The named places of our paths; a further name is added here."""

@@ -30,14 +30,8 @@ Made = Literal["made", "ended"]
 Begun = Literal["begun", "ended"]
 
 
-class AppointmentAsk(Ask):
-    """A member supervises in a unit for a term, of which both dates are a part."""
-
-    organisation: Code | None = None
-    member_id: Uuid
-    unit: Code
-    first: Annotated[Day, Field(alias="from")]
-    last: Annotated[Day, Field(alias="to")]
+class TermAsk(Ask):
+    """What has a term, of which both dates are a part."""
 
     @classmethod
     def amiss(cls, values: Mapping[str, Any]) -> Iterator[FieldNo]:
@@ -45,6 +39,16 @@ class AppointmentAsk(Ask):
         first, last = values.get("first"), values.get("last")
         if first is not None and last is not None and last < first:
             yield ("to",), "ends_before_start", {}
+
+
+class AppointmentAsk(TermAsk):
+    """A member supervises in a unit for a term, of which both dates are a part."""
+
+    organisation: Code | None = None
+    member_id: Uuid
+    unit: Code
+    first: Annotated[Day, Field(alias="from")]
+    last: Annotated[Day, Field(alias="to")]
 
 
 class MentorshipAsk(Ask):

@@ -16,6 +16,10 @@ PAGE = 5_000
 """Entries read at a time where many are read."""
 
 
+STREAMS_AT_ONCE = 500
+"""Streams read at a time where all of a kind are."""
+
+
 class Foreign(Event, frozen=True, kw_only=True, omit_defaults=True):
     """What an entry of a type that is not ours holds, as far as we read it: nothing."""
 
@@ -110,6 +114,31 @@ def streams(connection: Connection, names: Iterable[str]) -> dict[str, list[Entr
     for stream in heard:
         found[stream].sort(key=attrgetter("position"))
     return found
+
+
+def entries_of(connection: Connection, prefix: str) -> Iterator[Entry]:
+    """Every entry of the streams whose names begin so, stream by stream, some at a time."""
+    names = store.stream_names(connection, prefix)
+    for start in range(0, len(names), STREAMS_AT_ONCE):
+        for row in store.read_streams(connection, names[start : start + STREAMS_AT_ONCE]):
+            yield to_entry(row)
+
+
+def position_before(connection: Connection, recorded_at: str) -> int:
+    """A position behind which everything stands that was recorded since an instant.
+
+    `recorded_at` never decreases, so a binary search finds it; an entry that is not ours has none.
+    """
+    low, high = 0, store.last_position(connection)
+    while low < high:
+        middle = (low + high + 1) // 2
+        (row,) = store.read_positions(connection, [middle])
+        said = to_entry(row).event.recorded_at
+        if said and said < recorded_at:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def record(connection: Connection, record_id: str) -> list[Entry]:

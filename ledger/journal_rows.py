@@ -110,6 +110,12 @@ def read_heard(connection: Connection, streams: Sequence[str]) -> list[tuple[Any
     return _tuples(connection, _HEARD, (_array(connection, streams),))
 
 
+def stream_names(connection: Connection, prefix: str) -> list[str]:
+    """The streams whose names begin so, in their order; a prefix ends in a colon."""
+    end = prefix.removesuffix(":") + ";"  # the next character
+    return [name for (name,) in _tuples(connection, _NAMES, (prefix, end))]
+
+
 def read_positions(connection: Connection, positions: Sequence[int]) -> list[Row]:
     """The entries at these positions, oldest first; those that are not there are left out."""
     return _rows(connection, _POSITIONS, (_array(connection, positions),))
@@ -165,6 +171,11 @@ _STREAMS = {
     "postgresql": "SELECT found.* FROM unnest(%s::text[]) AS named (stream) CROSS JOIN LATERAL ("
     "SELECT position, stream, version, type, data, leaf_hash FROM entries"
     " WHERE entries.stream = named.stream OFFSET 0) AS found ORDER BY position",
+}
+_NAMES = {
+    "sqlite": "SELECT DISTINCT stream FROM entries WHERE stream >= ? AND stream < ? ORDER BY 1",
+    "postgresql": "SELECT DISTINCT stream FROM entries WHERE stream >= %s AND stream < %s"
+    " ORDER BY 1",
 }
 _POSITIONS = {
     "sqlite": _entries("WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position"),

@@ -46,6 +46,7 @@ from ledger.journal_rows import (
     read_receipts,
     read_record,
     read_streams,
+    stream_names,
 )
 from ledger.journal_schema import (
     answers,
@@ -101,6 +102,7 @@ __all__ = [
     "record_entries",
     "shared_balances",
     "sibling_url",
+    "stream_names",
     "tracking",
     "upsert_many",
 ]

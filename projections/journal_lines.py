@@ -93,6 +93,11 @@ def account_balances(
                 yield f"person:{member_id}:{name}", credits
 
 
+def shared_at(position: int) -> Select[Any]:
+    """Accounts that are no person's, as they stood at a position; None before the first line."""
+    return _accounts(position)
+
+
 def trial_balance(connection: Connection, position: int | None = None) -> dict[str, Any]:
     """Every account at a position that the views have read, and their sum, which is 0."""
     reached = trail.position(connection)

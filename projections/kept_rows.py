@@ -39,6 +39,14 @@ class KeptRows:
                 found = dict(zip(self._names, row, strict=True))
                 self._kept[found[self._id.name]] = found
 
+    def has(self, id: str) -> bool:
+        """Is there such a row, among those that were met or added?"""
+        return id in self._kept
+
+    def __getitem__(self, id: str) -> Row:
+        """The row of one that was met or added, to be read."""
+        return self._kept[id]
+
     def add(self, id: str, *fields: Any) -> None:
         """One more row."""
         row = dict(zip(self._names, fields, strict=True))

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from copy import copy
 from datetime import date
+from functools import lru_cache
 
 from sqlalchemy import Connection, select
 
 from ledger.events import (
     EXPIRED,
+    SERVICE_ISSUE,
     CreditsExpired,
     CreditsFrozen,
     CreditsUnfrozen,
@@ -16,6 +18,8 @@ from ledger.events import (
     HoldEnded,
     HoursReversed,
     HoursVerified,
+    MemberChanged,
+    MemberRegistered,
     Moved,
     OrderCancelled,
     OrderDecided,
@@ -38,6 +42,7 @@ HEARS = frozenset(
         *("GrantApproved", "CreditsFrozen", "CreditsUnfrozen", "RedemptionReserved"),
         *("RedemptionFulfilled", "RedemptionCancelled", "RedemptionExpired"),
         *("OrderPlaced", "OrderSettled", "OrderCancelled", "OrderDisputed", "OrderDecided"),
+        *("MemberRegistered", "MemberChanged"),
     }
 )
 
@@ -47,8 +52,14 @@ def project(page: Page) -> None:
     told, entries = _Told(page), page.of(HEARS)
     told.meet(entries)
     for entry in entries:
+        told.day = page.day(entry.position)
         match entry.event:
+            case MemberRegistered() as event:
+                told.live_at(event.member_id, event.unit)
+            case MemberChanged(unit=str(unit)) as event:
+                told.live_at(event.member_id, unit)
             case HoursVerified() | SubmittedHoursVerified() as event:
+                told.tally(event.member_id, earned=-dict(event.entries).get(SERVICE_ISSUE, 0))
                 received = dict(event.entries).get(f"person:{event.member_id}:available", 0)
                 if received:
                     lot = Lot(event.served_on, entry.position, received, event.expires_on)
@@ -58,6 +69,7 @@ def project(page: Page) -> None:
             case CreditsExpired() as event:
                 for gone in told.lots_of(event.member_id).available.expire(event.as_of):
                     told.change(event.member_id, gone.position, left=-gone.left, expired=gone.left)
+                    told.lose(event.member_id, gone)
             case Moved() as event:
                 _move(told, event, entry.position)
             case CreditsFrozen() as event:
@@ -108,8 +120,10 @@ def _take_back(told: "_Told", event: HoursReversed, position: int) -> None:
     lines = dict(event.entries)
     mine = told.lots_of(event.member_id).available
     taken = -lines.get(f"person:{event.member_id}:available", 0)
+    told.tally(event.member_id, earned=-lines.get(SERVICE_ISSUE, 0))
     for given in mine.take_back(event.lots, taken):
         told.change(event.member_id, given.position, left=-given.left)
+        told.lose(event.member_id, given)
     for restored, part in mine.restore(event.lots, -lines.get(EXPIRED, 0)):
         told.change(event.member_id, restored, expired=-part)
     for name, credits in event.entries:
@@ -117,6 +131,7 @@ def _take_back(told: "_Told", event: HoursReversed, position: int) -> None:
         if other is None or other.member_id == event.member_id:
             continue
         assert event.on is not None  # noqa: S101  (a payment went back)
+        told.tally(other.member_id, redeemed=-credits)
         told.add(other.member_id, Lot(event.on, position, credits, event.expires_on))
         if POCKETS[other.place] == "held":
             held_for = event.redemption_id or event.order_id
@@ -129,8 +144,10 @@ def _take_back(told: "_Told", event: HoursReversed, position: int) -> None:
 def _end_hold(told: "_Told", member_id: str, held_for: str, paid: int) -> None:
     """What is paid is gone; the rest is available again."""
     hold = told.end_hold(member_id, held_for)
+    told.tally(member_id, redeemed=paid)
     for lot in hold.take(paid):
         told.change(member_id, lot.position, held=-lot.left)
+        told.lose(member_id, lot)
     for lot in hold.open:
         told.change(member_id, lot.position, held=-lot.left, left=lot.left)
     told.lots_of(member_id).available.put_back(hold.open)
@@ -157,6 +174,7 @@ def _move(told: "_Told", event: Moved, position: int) -> None:
             told.add(member_id, Lot(event.on, position, credits, event.expires_on))
         for lot in told.lots_of(member_id).available.take(-credits) if credits < 0 else ():
             told.change(member_id, lot.position, left=-lot.left)
+            told.lose(member_id, lot)
 
 
 def due_members(connection: Connection, day: date) -> list[str]:
@@ -178,12 +196,19 @@ _OWNERS = (
 """Facts that take, hold or give back what is their `member_id`'s, and nobody else's."""
 
 
+@lru_cache(maxsize=8_192)
+def _ordinal(dated: str) -> int:
+    """A date as a number of days."""
+    return date.fromisoformat(dated).toordinal()
+
+
 class _Told:
     """What a page tells of lots, by the members' ids."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
         self._lots = page.lots
+        self.day = ""  # of the entry that is being told
 
     def meet(self, entries: Sequence[Entry]) -> None:
         """Have the lots at hand of all whom the page takes something from."""
@@ -198,6 +223,30 @@ class _Told:
     def add(self, member_id: str, lot: Lot) -> None:
         """One more earning."""
         self._lots.add(self._page.balances[member_id].id, lot)
+        self.tally(member_id, credits=lot.left, credit_days=lot.left * _ordinal(lot.dated))
+
+    def lose(self, member_id: str, lot: Lot) -> None:
+        """So much of a lot is the member's no more."""
+        self.tally(member_id, credits=-lot.left, credit_days=-lot.left * _ordinal(lot.dated))
+
+    def tally(self, member_id: str, **by: int) -> None:
+        """There is so much more of something where the member lives."""
+        if any(by.values()):
+            self._page.tallies.add(self._page.balances[member_id].unit, self.day, **by)
+
+    def live_at(self, member_id: str, unit: str) -> None:
+        """The member lives there from now on, and so does what is theirs."""
+        account = self._page.balances.change(member_id)
+        if account.unit:
+            mine = self.lots_of(member_id)
+            lots = [*mine.available.open, *mine.frozen.open]
+            lots += [lot for hold in mine.holds.values() for lot in hold.open]
+            for lot in lots:
+                self.lose(member_id, lot)
+            account.unit = unit
+            for lot in lots:
+                self.tally(member_id, credits=lot.left, credit_days=lot.left * _ordinal(lot.dated))
+        account.unit = unit
 
     def change(self, member_id: str, position: int, **by: int) -> None:
         """A lot has so much more or less: left, held, frozen, expired."""
@@ -214,7 +263,11 @@ class _Told:
 
 def _losing(event: Event) -> Iterator[str]:
     """Whose lots a fact takes from, or gives back to."""
-    if isinstance(event, HoursVerified | SubmittedHoursVerified):
+    if isinstance(event, HoursVerified | SubmittedHoursVerified | MemberRegistered):
+        return
+    if isinstance(event, MemberChanged):  # what is theirs moves with them
+        if event.unit:
+            yield event.member_id
         return
     if isinstance(event, _OWNERS):
         yield event.member_id

@@ -14,6 +14,7 @@ from ledger.units import instant
 from projections import schema
 from projections.kept_lots import KeptLots
 from projections.kept_rows import KeptRows
+from projections.kept_tallies import KeptDays, KeptTallies
 from projections.numbered import Numbered, NumberedRow
 
 Row = Sequence[Any]
@@ -35,6 +36,7 @@ class Balance(NumberedRow, gc=False):
     service_minutes: int = 0
     points: int = 0
     opened: int = 0  # which of the four have had a line, as bits
+    unit: str = ""
 
 
 class Pocket(NamedTuple):
@@ -67,6 +69,8 @@ class Memory:
         self.balances = Numbered(schema.balances, Balance)
         self.policies: Policies | None = None
         self.lots = KeptLots()
+        self.tallies = KeptTallies()
+        self.days = KeptDays()
         self.rows = {table.name: KeptRows(table, id) for table, id in schema.THINGS.items()}
 
     def write(self, connection: Connection, held: int = 0) -> None:
@@ -74,6 +78,7 @@ class Memory:
         self.accounts.write(connection, held)
         self.balances.write(connection, held)
         self.lots.write(connection, held)
+        self.tallies.write(connection, held)
         for rows in self.rows.values():
             rows.write(connection, held)
 
@@ -83,6 +88,8 @@ class Memory:
         self.balances.forget()
         self.policies = None
         self.lots.forget()
+        self.tallies.forget()
+        self.days.forget()
         for rows in self.rows.values():
             rows.forget()
 
@@ -114,6 +121,9 @@ class Page:
         if memory.policies is None:
             memory.policies = published(connection)
         self._meet(memory.policies)
+        self.tallies = memory.tallies
+        self.tallies.meet(connection)
+        self._begun = memory.days.begun(connection, entries, memory.policies)
 
     def of(self, types: frozenset[str]) -> Sequence[Entry]:
         """The page's entries of some types."""
@@ -137,6 +147,19 @@ class Page:
         event = entry.event
         date: str | None = getattr(event, "served_on", None) or getattr(event, "on", None)
         return date or self._local_dates[entry.position]
+
+    def day(self, position: int) -> str:
+        """The local date on which an entry of the page was recorded."""
+        for first, day in reversed(self._begun):
+            if first <= position:
+                return day
+        return ""  # of the first entries, that are not ours and tell no time
+
+    def ends(self) -> list[tuple[str, int]]:
+        """The page's dates, each with its last position on the page."""
+        lasts = [first - 1 for first, _ in self._begun[1:]] + [self.entries[-1].position]
+        ends = zip(self._begun, lasts, strict=False)
+        return [(day, last) for (first, day), last in ends if first <= last]
 
     def insert(self) -> None:
         """Store the new rows that there are so far."""

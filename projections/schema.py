@@ -42,6 +42,14 @@ SCHEMA_VERSION = 1
 READERS_SECONDS = 1
 """How long a rebuild waits for the last readers of the tables that it has replaced."""
 
+TALLIED = (
+    *("verified", "late", "backfilled", "overlap_minutes", "capped"),  # records, by their place
+    *("credits", "credit_days", "earned", "redeemed"),  # by where the member lives
+    *("accepted", "declined", "timed_out", "completed", "rated", "satisfied"),  # orders
+    "resolved",  # needs
+)
+"""What is counted by unit. `credit_days` are credits times the ordinal of their lots' dates."""
+
 metadata = MetaData()
 _Text = Text().with_variant(Text(collation="C"), "postgresql")
 _Whole = BigInteger().with_variant(Integer(), "sqlite")
@@ -58,6 +66,35 @@ def _whole(name: str, *, nullable: bool = False, primary_key: bool = False) -> C
 def _appended(name: str, *columns: Column[int] | Column[str] | Index) -> Table:
     """A table that its rows' own key keeps in order, without a second key behind it."""
     return Table(name, metadata, *columns, sqlite_with_rowid=False)
+
+
+def _filed(name: str, id: str, *columns: Column[int] | Column[str]) -> Table:
+    """A table of things of one kind that organisations have filed at units."""
+    return Table(
+        name,
+        metadata,
+        _whole("position", primary_key=True),  # of the first fact about it
+        _text(id),
+        _text("organisation"),
+        _text("unit"),
+        *columns,
+        _text("reason", nullable=True),  # of its end
+        _text("recorded_at"),
+        _whole("changed_position"),
+        UniqueConstraint(id),
+        Index(f"{name}_by_organisation", "organisation", "position"),
+        Index(f"{name}_by_unit", "unit", "position"),
+    )
+
+
+def _term(*, nullable: bool = False) -> list[Column[int] | Column[str]]:
+    """A term as it stands, and what tells how it stood at a position."""
+    return [
+        _text("first"),
+        _text("planned_last", nullable=nullable),  # as said at first, or amended since
+        _text("last", nullable=nullable),
+        _whole("ended_position", nullable=True),
+    ]
 
 
 bookmark = Table(
@@ -152,6 +189,61 @@ grade_overrides = Table(
     _text("recorded_at"),
     Index("grade_overrides_by_subject", "subject", "position"),
 )
+grade_computations = Table(
+    "grade_computations",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("subject"),
+    _text("as_of"),
+    _text("grade"),
+    _whole("score", nullable=True),
+    _text("data"),  # the event as JSON
+    _text("recorded_at"),
+    Index("grade_computations_by_subject", "subject", "position"),
+)
+grade_appeals = Table(
+    "grade_appeals",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("appeal_id"),
+    _text("subject"),
+    _text("reason"),
+    _text("status"),  # open, upheld, dismissed
+    _text("decided_reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("appeal_id"),
+    Index("grade_appeals_by_subject", "subject", "position"),
+)
+graded_subjects = Table(
+    "graded_subjects",  # those that have a computed grade or an override
+    metadata,
+    _whole("position", primary_key=True),  # of the first fact about the grade
+    _text("subject"),
+    _text("grade", nullable=True),  # as it was computed last
+    UniqueConstraint("subject"),
+)
+supervision_indexes = Table(
+    "supervision_indexes",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("unit"),
+    _text("month"),
+    _whole("value", nullable=True),
+    _text("data"),  # the event as JSON
+    _text("recorded_at"),
+    Index("supervision_indexes_by_unit", "unit", "month", "position"),
+    Index("supervision_indexes_by_month", "month", "position"),
+)
+job_runs = Table(
+    "job_runs",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("job"),
+    _text("as_of"),
+    _text("recorded_at"),
+    Index("job_runs_by_job", "job", "position"),
+)
 period_changes = Table(
     "period_changes",
     metadata,
@@ -197,6 +289,7 @@ balances = Table(
     _whole("service_minutes"),
     _whole("points"),
     _whole("opened"),  # which of the four accounts have had a line: 1, 2, 4, 8 in their order
+    _text("unit"),  # where the member lives; empty while the journal has not said
     UniqueConstraint("member_id"),
 )
 passbook = _appended(
@@ -454,6 +547,110 @@ cases = Table(
     Index("cases_by_category", "category", "position"),
 )
 
+# --- the field's work ----------------------------------------------------------------------------
+
+projects = _filed(
+    "projects",
+    "project_id",
+    _text("title"),
+    _text("category"),
+    _text("summary", nullable=True),
+    _text("programme_id", nullable=True),
+    _text("tags"),  # a JSON list
+    _text("stage"),
+    _text("steps"),  # a JSON list: stage, on, ref of every stage so far
+    _text("status"),  # active, withdrawn
+    _whole("incubated_position", nullable=True),
+    _whole("promoted_position", nullable=True),
+    _whole("withdrawn_position", nullable=True),
+)
+conversions = _filed(
+    "conversions",
+    "conversion_id",
+    _text("category"),
+    _text("supervisor_id"),
+    _text("stage"),
+    _text("steps"),  # a JSON list: stage, on, ref of every stage so far
+    _text("status"),  # active, withdrawn
+    _whole("done_position", nullable=True),
+    _whole("withdrawn_position", nullable=True),
+)
+agreements = _filed(
+    "agreements",  # at the community's unit
+    "agreement_id",
+    _text("agency"),
+    _text("version"),
+    _text("hash"),
+    *_term(),
+    _text("status"),  # signed, ended
+)
+meetings = _filed(
+    "meetings",
+    "meeting_id",
+    _text("on"),
+    _text("topic"),
+    _text("participants"),  # a JSON list
+    _text("minutes_ref", nullable=True),
+    _text("resolutions"),  # a JSON list
+    _text("status"),  # open, closed
+)
+programmes = _filed(
+    "programmes",
+    "programme_id",
+    _text("name"),
+    _text("tags"),  # a JSON list
+    *_term(nullable=True),
+    _whole("enrolled"),  # how many
+    _whole("completed"),
+    _text("status"),  # open, closed
+)
+enrolments = Table(
+    "enrolments",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("enrolment"),  # `<programme_id>/<member_id>`
+    _text("programme_id"),
+    _text("member_id"),
+    _text("enrolled_on"),
+    _text("completed_on", nullable=True),
+    UniqueConstraint("enrolment"),
+    Index("enrolments_by_programme", "programme_id", "position"),
+)
+targets = Table(
+    "targets",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("target_id"),
+    _text("organisation", nullable=True),
+    _text("unit", nullable=True),
+    _text("kpi"),
+    _whole("value"),
+    _text("due_on"),
+    _text("status"),  # set, withdrawn
+    _whole("withdrawn_position", nullable=True),
+    _text("reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("target_id"),
+    Index("targets_by_kpi", "kpi", "position"),
+)
+partners = _filed(
+    "partners",
+    "partner_id",
+    _text("name"),
+    _text("kind"),  # partner, base
+    *_term(nullable=True),
+    _text("status"),  # added, ended
+)
+experts = _filed(
+    "experts",
+    "expert_id",
+    _whole("member"),  # balances.id
+    _text("speciality"),
+    *_term(),
+    _text("status"),  # named, ended
+)
+
 rewards = Table(
     "rewards",
     metadata,
@@ -581,6 +778,90 @@ orders = Table(
     ),
 )
 
+# --- what the board is counted from --------------------------------------------------------------
+
+days = Table(
+    "days",  # local dates on which something was recorded, each not before the one before
+    metadata,
+    _text("day", primary_key=True),
+    _whole("position"),  # the last of that date
+)
+tallies = _appended(
+    "tallies",  # running totals of a unit, without those that lie in it, at the end of a date
+    _text("unit", primary_key=True),
+    _text("day", primary_key=True),  # on which one of them changed
+    *(_whole(name) for name in TALLIED),
+)
+waits = Table(
+    "waits",  # how long somebody waited: until a need was assessed, an order accepted
+    metadata,
+    _whole("position", primary_key=True),
+    _text("name"),  # assess, accept
+    _text("unit"),
+    _whole("minutes"),
+    Index("waits_by_length", "name", "minutes", "position", "unit"),
+)
+community_workers = Table(
+    "community_workers",  # who has that role, and lives where, from one position to another
+    metadata,
+    _whole("position", primary_key=True),
+    _whole("member"),  # balances.id
+    _text("unit"),
+    _whole("until_position", nullable=True),  # from there on no more; None: still
+    Index("community_workers_by_member", "member", "position"),
+)
+registrations = Table(
+    "registrations",  # terms of certificates
+    metadata,
+    _whole("position", primary_key=True),
+    _text("certification_id"),
+    _whole("member"),  # balances.id
+    _text("level"),
+    _text("first"),
+    _text("last"),
+    _text("revoked_from", nullable=True),
+    _whole("revoked_position", nullable=True),
+    Index("registrations_by_certificate", "certification_id"),
+)
+certificates = Table(
+    "certificates",  # that were seen
+    metadata,
+    _whole("position", primary_key=True),
+    _text("certification_id"),
+    _whole("member"),  # balances.id
+    _text("revoked_from", nullable=True),
+    _whole("revoked_position", nullable=True),
+    UniqueConstraint("certification_id"),
+    Index("certificates_by_member", "member"),
+)
+approvals = Table(
+    "approvals",  # achievements that were approved
+    metadata,
+    _whole("position", primary_key=True),
+    _text("achievement_id"),
+    _whole("member"),  # balances.id
+    _text("source"),
+    _text("on"),
+    _whole("applied_days", nullable=True),  # after that date it was put to use
+    _whole("applied_position", nullable=True),
+    _whole("reversed_position", nullable=True),
+    UniqueConstraint("achievement_id"),
+    Index("approvals_by_source", "source", "position"),
+)
+supervisors = Table(
+    "supervisors",  # appointments, with their ends as they were known
+    metadata,
+    _whole("position", primary_key=True),
+    _text("appointment_id"),
+    _whole("member"),  # balances.id
+    _text("unit"),
+    _text("first"),
+    _text("last"),  # as it was said at first
+    _text("ended_last", nullable=True),
+    _whole("ended_position", nullable=True),
+    UniqueConstraint("appointment_id"),
+)
+
 # --- the trail -----------------------------------------------------------------------------------
 
 trail = Table(
@@ -619,15 +900,31 @@ THINGS = {
     achievements: "achievement_id",
     appointments: "appointment_id",
     mentorships: "mentorship_id",
+    grade_appeals: "appeal_id",
+    graded_subjects: "subject",
     needs: "need_id",
     orders: "order_id",
+    days: "day",
+    certificates: "certification_id",
+    approvals: "achievement_id",
+    supervisors: "appointment_id",
     cases: "case_id",
+    projects: "project_id",
+    conversions: "conversion_id",
+    agreements: "agreement_id",
+    meetings: "meeting_id",
+    programmes: "programme_id",
+    enrolments: "enrolment",
+    targets: "target_id",
+    partners: "partner_id",
+    experts: "expert_id",
 }
 """Tables of what has an id of its own, and stands as it was last told; the column of the id."""
 
 HISTORIES = (
     *(units, policies, grade_overrides, period_changes, member_organisations, member_seats),
-    *(journal_lines, passbook, career_facts, trail),
+    *(grade_computations, supervision_indexes, job_runs),
+    *(journal_lines, passbook, career_facts, waits, trail),
 )
 """The views that keep every line at its position; the others say what stands now."""
 

@@ -1,10 +1,10 @@
 """Certificates, achievements, appointments, mentorships and cases, each as it stands."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, or_, select
+from sqlalchemy import Connection, Select, Table, or_, select
 
 from ledger.events import (
     AchievementApplied,
@@ -55,6 +55,8 @@ class Shelf(NamedTuple):
 
     table: Table
     spelled: Mapping[str, str] = {}  # columns that are told by another name
+    texts: tuple[str, ...] = ()  # columns that a search looks into
+    reads: Callable[[Any], Item] = lambda row: {}  # what is told otherwise than it is stored
 
     @property
     def id(self) -> str:
@@ -62,22 +64,38 @@ class Shelf(NamedTuple):
         return THINGS[self.table]
 
 
-CERTIFICATIONS = Shelf(certifications)
-ACHIEVEMENTS = Shelf(achievements)
+def _renewal(row: Any) -> Item:
+    last = row.in_force_to
+    opens = None if last is None else renewal_opens(date.fromisoformat(last))
+    return {"renewal_from": opens and opens.isoformat()}
+
+
+CERTIFICATIONS = Shelf(certifications, reads=_renewal)
+ACHIEVEMENTS = Shelf(achievements, reads=lambda row: {"promoted": bool(row.promoted)})
 APPOINTMENTS = Shelf(appointments, {"first": "from", "last": "to"})
 MENTORSHIPS = Shelf(mentorships, {"first": "from", "last": "to", "member_id": "mentor_id"})
-CASES = Shelf(cases)
+CASES = Shelf(cases, texts=("title", "category", "summary"))
 SHELVES = (CERTIFICATIONS, ACHIEVEMENTS, APPOINTMENTS, MENTORSHIPS, CASES)
 
 
 def project(page: Page) -> None:
     """A row for everything that has an id; what is told of it later changes the row."""
     told = page.of(HEARS)
-    for shelf in SHELVES:
-        named = {getattr(entry.event, shelf.id, None): None for entry in told}
-        page.rows(shelf.table).meet(page.connection, [id for id in named if id is not None])
+    meet(page, SHELVES, told)
     for entry in told:
         _tell(page, entry)
+
+
+def meet(page: Page, shelves: Iterable[Shelf], told: Sequence[Entry]) -> None:
+    """Have the rows at hand of all things that some entries name."""
+    for shelf in shelves:
+        named = {getattr(entry.event, shelf.id, None): None for entry in told}
+        page.rows(shelf.table).meet(page.connection, [id for id in named if id is not None])
+
+
+def change(page: Page, shelf: Shelf, id: str, position: int, **changes: Any) -> None:
+    """A fact at a position changes a row."""
+    page.rows(shelf.table).change(id).update(changes, changed_position=position)
 
 
 def _tell(page: Page, entry: Entry) -> None:
@@ -92,9 +110,9 @@ def _tell(page: Page, entry: Entry) -> None:
                 *("submitted", None, None, None, None, event.recorded_at, at),
             )
         case CertificationVerified():
-            _change(page, CERTIFICATIONS, event.certification_id, at, status="verified")
+            change(page, CERTIFICATIONS, event.certification_id, at, status="verified")
         case Term():
-            _change(
+            change(
                 page,
                 CERTIFICATIONS,
                 event.certification_id,
@@ -104,9 +122,9 @@ def _tell(page: Page, entry: Entry) -> None:
                 in_force_to=event.in_force_to,
             )
         case CertificationLapsed():
-            _change(page, CERTIFICATIONS, event.certification_id, at, status="lapsed")
+            change(page, CERTIFICATIONS, event.certification_id, at, status="lapsed")
         case CertificationRevoked():
-            _change(
+            change(
                 page,
                 CERTIFICATIONS,
                 event.certification_id,
@@ -125,13 +143,13 @@ def _tell(page: Page, entry: Entry) -> None:
             )
         case AchievementApproved():
             said = {"status": "approved", "points": event.points}
-            _change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
+            change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
         case AchievementApplied():
             said = {"status": "applied", "applied_on": event.on, "applied_ref": event.ref}
-            _change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
+            change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
         case AchievementReversed():
             said = {"status": "reversed", "points": 0, "reason": event.reason}
-            _change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
+            change(page, ACHIEVEMENTS, event.achievement_id, at, **said)
         case SupervisorAppointed():
             page.rows(appointments).add(
                 event.appointment_id,
@@ -141,7 +159,7 @@ def _tell(page: Page, entry: Entry) -> None:
             )
         case AppointmentEnded():
             said = {"status": "ended", "last": event.last, "reason": event.reason}
-            _change(page, APPOINTMENTS, event.appointment_id, at, **said)
+            change(page, APPOINTMENTS, event.appointment_id, at, **said)
         case MentorshipBegun():
             page.rows(mentorships).add(
                 event.mentorship_id,
@@ -151,7 +169,7 @@ def _tell(page: Page, entry: Entry) -> None:
             )
         case MentorshipEnded():
             said = {"status": "ended", "last": event.last, "reason": event.reason}
-            _change(page, MENTORSHIPS, event.mentorship_id, at, **said)
+            change(page, MENTORSHIPS, event.mentorship_id, at, **said)
         case CaseFiled():
             page.rows(cases).add(
                 event.case_id,
@@ -161,11 +179,7 @@ def _tell(page: Page, entry: Entry) -> None:
             )
         case CaseWithdrawn():
             said = {"status": "withdrawn", "reason": event.reason}
-            _change(page, CASES, event.case_id, at, **said)
-
-
-def _change(page: Page, shelf: Shelf, id: str, position: int, **changes: Any) -> None:
-    page.rows(shelf.table).change(id).update(changes, changed_position=position)
+            change(page, CASES, event.case_id, at, **said)
 
 
 def listing(
@@ -181,7 +195,7 @@ def listing(
 ) -> Listed:
     """The things on a shelf that answer to every filter: of an organisation, of a member."""
     table, walked = shelf.table, False
-    query = select(table, balances.c.member_id).join(balances, balances.c.id == table.c.member)
+    query = _rows(table)
     if member_id is not None:
         mine = table.c.member == trail.member_number(member_id)
         if shelf is MENTORSHIPS:
@@ -194,8 +208,8 @@ def listing(
         column = only_filter(table.c[name]) if walked else table.c[name]
         query, walked = query.where(column == wanted), True
     if search is not None:
-        texts = (table.c.title, table.c.category, table.c.summary)
-        query = query.where(or_(*(text.contains(search, autoescape=True) for text in texts)))
+        texts = [table.c[name].contains(search, autoescape=True) for name in shelf.texts]
+        query = query.where(or_(*texts))
     return listed(connection, query, table.c.position, after, limit, _told(shelf))
 
 
@@ -207,12 +221,11 @@ def item(
     member_id: str | None = None,
 ) -> Item | None:
     """One thing of a shelf, if it is among those that may be seen."""
-    table = shelf.table
-    query = select(table, balances.c.member_id).join(balances, balances.c.id == table.c.member)
-    row = connection.execute(query.where(shelf.table.c[shelf.id] == id)).first()
+    row = connection.execute(_rows(shelf.table).where(shelf.table.c[shelf.id] == id)).first()
     if row is None or organisation not in (None, row.organisation):
         return None
-    if member_id not in (None, row.member_id, row._mapping.get("mentee_id")):
+    named = (row._mapping.get("member_id"), row._mapping.get("mentee_id"))
+    if member_id is not None and member_id not in named:
         return None
     return dict(_told(shelf)(row))
 
@@ -228,19 +241,23 @@ def due_to_lapse(connection: Connection, day: date) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def _told(shelf: Shelf) -> Any:
+def _rows(table: Table) -> Select[Any]:
+    """A table's rows, with the id of the member where they are about one."""
+    if "member" not in table.c:
+        return select(table)
+    return select(table, balances.c.member_id).join(balances, balances.c.id == table.c.member)
+
+
+def _told(shelf: Shelf) -> Callable[[Any], Item]:
     def told(row: Any) -> Item:
         found = {"id": row._mapping[shelf.id]}
         for name, value in row._mapping.items():
-            if name not in (shelf.id, "member", "changed_position", "cursor_"):
+            if not _internal(str(name), shelf):
                 found[shelf.spelled.get(str(name), str(name))] = value
-        found["position"] = row.changed_position
-        if shelf is CERTIFICATIONS:
-            last = row.in_force_to
-            opens = None if last is None else renewal_opens(date.fromisoformat(last))
-            found["renewal_from"] = opens and opens.isoformat()
-        if shelf is ACHIEVEMENTS:
-            found["promoted"] = bool(row.promoted)
-        return found
+        return found | {"position": row.changed_position} | shelf.reads(row)
 
     return told
+
+
+def _internal(name: str, shelf: Shelf) -> bool:
+    return name in (shelf.id, "member", "planned_last", "cursor_") or name.endswith("_position")

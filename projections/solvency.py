@@ -20,7 +20,7 @@ def solvency(connection: Connection, day: date) -> dict[str, Any]:
     shared = dict(map(tuple, connection.execute(select(accounts.c.name, accounts.c.credits))))
     sums = select(*(func.coalesce(func.sum(balances.c[name]), 0) for name in POCKETS))
     available, held, frozen, receivable = map(int, connection.execute(sums).one())
-    pools = {name: credits for name, credits in shared.items() if _is_pool(name)}
+    pools = {name: credits for name, credits in shared.items() if is_pool(name)}
     estates = sum(credits for name, credits in shared.items() if name.startswith("suspense:"))
     earned = -shared.get(SERVICE_ISSUE, 0)
     redeemed = shared.get(REDEEMED, 0)
@@ -57,7 +57,8 @@ def ratio(numerator: int, denominator: int) -> int | None:
     return whole + (twice > denominator or (twice == denominator and whole % 2 == 1))
 
 
-def _is_pool(account: str) -> bool:
+def is_pool(account: str) -> bool:
+    """Is it the donation pool, or an organisation's?"""
     return account.startswith("pool:") or (account.startswith("org:") and account.endswith(":pool"))
 
 

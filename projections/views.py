@@ -21,6 +21,7 @@ from projections import (
     careers,
     correction_requests,
     directory,
+    field_shelves,
     grades,
     journal_lines,
     lots,
@@ -28,11 +29,13 @@ from projections import (
     passbook,
     periods,
     policies,
+    qualifications,
     redemptions,
     rewards,
     schema,
     service_records,
     shelves,
+    tallies,
     trail,
     transfers,
 )
@@ -52,6 +55,7 @@ PROJECTIONS: dict[str, Projection] = {
     "trail": trail.project,
     "journal_lines": journal_lines.project,
     "passbook": passbook.project,
+    "qualifications": qualifications.project,  # before the lots, which say where members live
     "lots": lots.project,
     "service_records": service_records.project,
     "correction_requests": correction_requests.project,
@@ -61,6 +65,8 @@ PROJECTIONS: dict[str, Projection] = {
     "orders": orders.project,
     "careers": careers.project,
     "shelves": shelves.project,
+    "field_shelves": field_shelves.project,
+    "tallies": tallies.project,
 }
 """The view -> what it makes of a page of entries."""
 

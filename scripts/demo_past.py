@@ -33,7 +33,14 @@ from ledger.commands import (
     VerifyHours,
 )
 from ledger.desk import Answer, Done, Job, Outcome
-from ledger.events import DONATION_POOL, Entry, Evidence, HoursVerified, MemberRole
+from ledger.events import (
+    DONATION_POOL,
+    Entry,
+    Evidence,
+    HoursSubmitted,
+    HoursVerified,
+    MemberRole,
+)
 from ledger.keys import Key, NewKey, create_key
 from ledger.opening import Ledger, open_ledger
 from ledger.settings import Settings
@@ -41,6 +48,7 @@ from ledger.units import Refused, new_id
 from projections.views import Views
 from scripts import invented
 from scripts.demo_careers import Careers
+from scripts.demo_orders import Orders
 from scripts.demo_rewards import Spending
 from scripts.due_jobs import JOBS, as_of_day, run_job
 from scripts.invented import Activity, InventedOrganisation
@@ -91,7 +99,11 @@ MAY_BE_REFUSED = (  # anything else is a bug
     "overlapping_service",  # somebody else posted all of it
     "not_enough_credits",  # donated or redeemed already
     "out_of_stock",
+    "wrong_state",  # of an order whose check-out was refused: all of the time is counted
+    "period_closed",  # a dispute is decided too late for the month
+    "forbidden",  # of an organisation that has come to G4: an administrator's word is needed
 )
+ORDERS_SHARE = 25  # of so many records one is ordered
 DAILY_CAP = 360
 DONATED = 30
 CLOSED_AFTER_DAYS = 80  # hours are written down and decided on within 50
@@ -177,8 +189,8 @@ class Past:
         self._first = clock.at.date()
         self.rng = rng
         self._now = now
-        self._staff: list[Staff] = []
-        self._people: list[Somebody] = []
+        self.staff: list[Staff] = []
+        self.people: list[Somebody] = []
         self._volunteers: list[Somebody] = []
         self._at_home: dict[str, list[Somebody]] = {}  # volunteers by organisation
         self.members: dict[str, Somebody] = {}
@@ -186,10 +198,12 @@ class Past:
         self._supervisors: list[str] = []
         self._due: list[tuple[datetime, int, Command]] = []  # a heap
         self._order = count()
+        self._by_code: dict[str, Staff] = {}
         self._receipts: Counter[str] = Counter()
         self._posted: dict[str, tuple[Somebody, Staff]] = {}  # by record, until it is heard of
         self._spending = Spending(self, size.redemptions / size.days)
         self._careers = Careers(self)
+        self._orders = Orders(self, size.records / ORDERS_SHARE / size.days)
         self.social_workers: list[Somebody] = []
 
     # -- the field ---------------------------------------------------------------------------
@@ -206,17 +220,19 @@ class Past:
         self._ask(AddOrganisation(**_cli(), **each._asdict()) for each in founded)
         for each in founded:
             poster, verifier = invented.name(self.rng), invented.name(self.rng)
-            self._staff.append(
+            self.staff.append(
                 Staff(
                     each,
                     self._key("poster", f"{poster}（登记）", each.code),
                     self._key("verifier", f"{verifier}（审核）", each.code),
                 )
             )
-        self.lived.keys += [self._staff[0].poster, self._staff[0].verifier]
+        self.lived.keys += [self.staff[0].poster, self.staff[0].verifier]
+        self._by_code = {staff.organisation.code: staff for staff in self.staff}
         self._register(communities)
         self._ask(self._spending.catalogue(_cli))
         self._ask(self._careers.certificates(self._clock.at.date()))
+        self._ask(self._orders.projects(self._clock.at.date()))
 
     def _policies(self) -> Iterator[Command]:
         today = self._now.astimezone(ZONE).date()
@@ -247,23 +263,23 @@ class Past:
                 roles,
                 rng.choice(communities),
                 invented.person(number, today, rng),
-                rng.choice(self._staff),
+                rng.choice(self.staff),
             )
             if rng.random() < 0.15:
-                somebody.also = rng.choice([each for each in self._staff if each != somebody.home])
-            self._people.append(somebody)
-        for staff in self._staff:
-            homes = [each for each in self._people if each.home is staff]
+                somebody.also = rng.choice([each for each in self.staff if each != somebody.home])
+            self.people.append(somebody)
+        for staff in self.staff:
+            homes = [each for each in self.people if each.home is staff]
             for somebody, member_id in zip(homes, self._join(staff, homes, "m"), strict=True):
                 somebody.id = member_id
-        for staff in self._staff:
-            joining = [each for each in self._people if each.also is staff]
+        for staff in self.staff:
+            joining = [each for each in self.people if each.also is staff]
             self._join(staff, joining, "j")
-        self._volunteers = [each for each in self._people if each.roles != ("resident",)]
-        self.members = {each.id: each for each in self._people}
+        self._volunteers = [each for each in self.people if each.roles != ("resident",)]
+        self.members = {each.id: each for each in self.people}
         for each in self._volunteers:
             self._at_home.setdefault(each.home.organisation.code, []).append(each)
-        self.social_workers = [each for each in self._people if "social_worker" in each.roles]
+        self.social_workers = [each for each in self.people if "social_worker" in each.roles]
         self._supervisors = [each.id for each in self.social_workers]
 
     def _join(self, staff: Staff, people: list[Somebody], series: str) -> list[str]:
@@ -305,6 +321,7 @@ class Past:
             self._serve(day)
         self._spending.live_through(day)
         self._careers.live_through(day)
+        self._orders.live_through(day)
         evening = min(self._now, datetime.combine(day, time(23), ZONE))
         while self._due and self._due[0][0] <= evening:
             at = self._due[0][0]
@@ -360,7 +377,6 @@ class Past:
         at = _moment_after(end + _delay(evidence, rng))
         code = staff.organisation.code
         self._receipts[code] += 1
-        supervisor = rng.choice(self._supervisors) if self._supervisors else None
         command = PostHours(
             **_by(staff.poster.key),
             record_id=new_id(),
@@ -377,7 +393,7 @@ class Past:
             capacity="on_duty" if professional and rng.random() < 0.6 else "volunteer",
             evidence=evidence,
             professional=professional,
-            supervisor_id=supervisor if rng.random() < 0.2 else None,
+            supervisor_id=self.a_supervisor(),
             redemption_id=redemption_id,
         )
         self.plan(at, command)
@@ -437,6 +453,21 @@ class Past:
                     ),
                 )
 
+    def _second(self, done: Done) -> None:
+        """What waits because of the organisation's grade alone is verified by its verifier."""
+        for entry in done.entries:
+            match entry.event:
+                case HoursSubmitted(evidence="checked" | "attested") as event:
+                    staff = self._by_code[event.organisation]
+                    self.plan(
+                        self.later(1),
+                        VerifyHours(
+                            **_by(staff.verifier.key),
+                            record_id=event.record_id,
+                            organisation=event.organisation,
+                        ),
+                    )
+
     # -- what spending asks ------------------------------------------------------------------
 
     def at(self, day: date, hour: int) -> datetime:
@@ -454,6 +485,15 @@ class Past:
     def volunteers_of(self, staff: Staff) -> list[Somebody]:
         """The volunteers at home in an organisation."""
         return self._at_home.get(staff.organisation.code, [])
+
+    def social_workers_of(self, staff: Staff) -> list[Somebody]:
+        """The social workers at home in an organisation."""
+        return [each for each in self.social_workers if each.home is staff]
+
+    def a_supervisor(self) -> str | None:
+        """Somebody who supervises, of some of what is done."""
+        found = self._supervisors
+        return self.rng.choice(found) if found and self.rng.random() < 0.2 else None
 
     def post_paid(
         self, provider_id: str, start: datetime, end: datetime, redemption_id: str
@@ -485,6 +525,8 @@ class Past:
                 continue
             counts.update(_counted_as(entry) for entry in result.entries)
             self._spending.heard(result)
+            self._orders.heard(result)
+            self._second(result)
             if isinstance(result.command, PostHours):
                 counts["posted"] += 1
                 if any(isinstance(entry.event, HoursVerified) for entry in result.entries):

@@ -8,23 +8,30 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import DBAPIError
 
+from ledger import quality
 from ledger.commands import (
     EXPIRY,
+    GRADES,
     HOLDS,
+    INDEX,
     LAPSES,
     ORDERS,
     CloseOrder,
     Command,
+    ComputeGrade,
+    ComputeSupervisionIndex,
+    Counts,
     ExpireCredits,
     ExpireRedemption,
     FinishJob,
+    IndexCounts,
     LapseCertification,
     Stamp,
     TimeOutOrder,
@@ -96,7 +103,48 @@ def _orders(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
         yield CloseOrder(**stamp, order_id=order_id, as_of=as_of)
 
 
-JOBS: dict[str, Commands] = {HOLDS: _holds, EXPIRY: _expiry, ORDERS: _orders, LAPSES: _lapses}
+def _grades(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+    """Whoever has a grade, or may come to one, counted from the journal."""
+    with views.store.reading() as connection:
+        policies = quality.published(connection)
+        last = policies.recording(as_of).today
+        numbers = policies.on(last)["grade"]
+        window, found = quality.counted(connection, policies, last, numbers["window_days"])
+        known = quality.graded(connection)
+    enough = {subject for subject, counts in found.items() if counts.ratings}
+    for subject in sorted(known | enough):
+        yield ComputeGrade(
+            **stamp,
+            subject=subject,
+            as_of=as_of,
+            window_from=window.first,
+            counts=found.get(subject, Counts()),
+            counted_to=window.counted_to,
+        )
+
+
+def _index(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+    """Every unit's month before the one that the instant lies in, counted from the journal."""
+    with views.store.reading() as connection:
+        policies = quality.published(connection)
+        last = policies.recording(as_of).today.replace(day=1) - timedelta(days=1)
+        month = f"{last:%Y-%m}"
+        counted_to, found = quality.month_counted(connection, policies, month)
+    for unit, counts in sorted(found.items()):
+        if counts != IndexCounts():
+            yield ComputeSupervisionIndex(
+                **stamp, unit=unit, month=month, as_of=as_of, counts=counts, counted_to=counted_to
+            )
+
+
+JOBS: dict[str, Commands] = {
+    HOLDS: _holds,
+    EXPIRY: _expiry,
+    ORDERS: _orders,
+    LAPSES: _lapses,
+    GRADES: _grades,
+    INDEX: _index,
+}
 """The job -> the commands for all that is due, as the views know it once they have read on.
 
 In this order: what a hold gives back may have expired meanwhile.

@@ -17,6 +17,12 @@ LAPSES = "lapses"
 HOLDS = "holds"
 """The job by which holds of redemptions end."""
 
+GRADES = "grades"
+"""The job by which grades are computed."""
+
+INDEX = "index"
+"""The job by which the supervision indexes of the last month are computed."""
+
 ORDERS = "orders"
 """The job by which orders time out, and close when they were rated long enough ago."""
 

@@ -110,12 +110,15 @@ class SubmitAchievement(Command, kw_only=True):
     project_id: str | None = None
 
     def relies_on(self) -> Keys:
-        return {
+        keys = {
             "achievement": f"achievement:{self.achievement_id}",
             "member": f"member:{self.member_id}",
             "submitting": f"organisation:{self.organisation}",
             "policies": "policies",
         }
+        if self.project_id is not None:
+            keys["project"] = f"project:{self.project_id}"
+        return keys
 
 
 class AchievementCommand(Command, kw_only=True):

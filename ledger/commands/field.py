@@ -60,7 +60,7 @@ class ResumeOrganisation(Command, kw_only=True):
 class OverrideGrade(Command, kw_only=True):
     """Say what a subject's grade is until a date."""
 
-    subject: str  # `member:<id>` or `organisation:<code>`
+    subject: str  # `member:<id>`, `organisation:<code>` or `project:<id>`
     grade: GradeName
     reason: str
     until: date
@@ -68,9 +68,7 @@ class OverrideGrade(Command, kw_only=True):
     def relies_on(self) -> Keys:
         keys = {"grade": f"grade:{self.subject}", "policies": "policies"}
         kind, _, _ = self.subject.partition(":")
-        if kind in ("organisation", "member"):
-            keys[kind] = self.subject
-        return keys
+        return {**keys, kind: self.subject}
 
 
 class ClosePeriod(Command, kw_only=True):

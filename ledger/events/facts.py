@@ -45,7 +45,43 @@ Outcome = Literal["basic", "good", "excellent"]
 Prize = Literal["third", "second", "first"]
 NeedRoute = Literal["volunteer", "professional", "mixed", "refer"]
 Verdict = Literal["upheld", "dismissed"]
+Computed = Literal["G1", "G2", "G3", "G4", "UNGRADED"]
 Tier = Literal["CERTIFIED", "PROFESSIONAL", "SUPERVISING_EXPERT"]
+KpiId = Literal[
+    "certification_rate",
+    "registration_current_rate",
+    "tiers",
+    "grades",
+    "supervisors",
+    "supervision_index",
+    "training_conversion_rate",
+    "satisfaction_rate",
+    "converted_categories",
+    "needs_resolved",
+    "time_to_assess_minutes",
+    "accept_latency_minutes",
+    "acceptance_rate",
+    "rating_coverage",
+    "on_time_recording_rate",
+    "backfill_share",
+    "overlap_minutes",
+    "capped_credits",
+    "credits_outstanding",
+    "pool_balance",
+    "redemption_ratio",
+    "lot_age_days",
+    "cases",
+    "projects_incubated",
+    "projects_promoted",
+    "promotion_rate",
+    "competition_entrants",
+    "partners",
+    "bases",
+    "experts",
+    "lectures",
+    "pairs",
+]
+"""The figures of the KPI board (DOMAIN, section 9)."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

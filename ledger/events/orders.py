@@ -150,6 +150,7 @@ class OrderRated(OrderEvent, frozen=True, kw_only=True, omit_defaults=True):
 
     member_id: str  # the volunteer
     dispatched_to: str
+    unit: str  # where it was
     stars: int  # 1 to 5
     comment_ref: str | None = None
     project_id: str | None = None

@@ -31,7 +31,13 @@ from ledger.rules.corrections import (
     reverse_hours,
 )
 from ledger.rules.expiry import expire_credits
-from ledger.rules.grading import Grade, override_grade
+from ledger.rules.grading import (
+    Grade,
+    appeal_grade,
+    compute_grade,
+    decide_appeal,
+    override_grade,
+)
 from ledger.rules.jobs import Job, finish_job
 from ledger.rules.members import Member, change_member, join_member, register_member
 from ledger.rules.needs import Need, assess_need, reject_need, report_need, resolve_need
@@ -52,10 +58,43 @@ from ledger.rules.organisations import (
     resume_organisation,
     suspend_organisation,
 )
+from ledger.rules.partners import (
+    Agreement,
+    Expert,
+    Meeting,
+    Partner,
+    add_partner,
+    amend_agreement,
+    close_resolution,
+    end_agreement,
+    end_expert,
+    end_partner,
+    hold_meeting,
+    name_expert,
+    sign_agreement,
+)
 from ledger.rules.periods import Periods, close_period, reopen_period
 from ledger.rules.policies import publish_policy
-from ledger.rules.programmes import Programme
-from ledger.rules.projects import Project
+from ledger.rules.programmes import (
+    Programme,
+    Target,
+    close_programme,
+    complete_programme,
+    enrol_member,
+    open_programme,
+    set_target,
+    withdraw_target,
+)
+from ledger.rules.projects import (
+    Conversion,
+    Project,
+    advance_conversion,
+    advance_project,
+    begin_conversion,
+    begin_project,
+    withdraw_conversion,
+    withdraw_project,
+)
 from ledger.rules.redemptions import (
     Redemption,
     cancel_redemption,
@@ -82,6 +121,7 @@ from ledger.rules.supervision import (
     file_case,
     withdraw_case,
 )
+from ledger.rules.supervision_index import SupervisionIndex, compute_supervision_index
 from ledger.rules.time_account import TimeAccount
 from ledger.rules.transfers import (
     Grant,
@@ -172,7 +212,32 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.EndMentorship: end_mentorship,
     commands.FileCase: file_case,
     commands.WithdrawCase: withdraw_case,
+    commands.BeginProject: begin_project,
+    commands.AdvanceProject: advance_project,
+    commands.WithdrawProject: withdraw_project,
+    commands.BeginConversion: begin_conversion,
+    commands.AdvanceConversion: advance_conversion,
+    commands.WithdrawConversion: withdraw_conversion,
+    commands.SignAgreement: sign_agreement,
+    commands.AmendAgreement: amend_agreement,
+    commands.EndAgreement: end_agreement,
+    commands.HoldMeeting: hold_meeting,
+    commands.CloseResolution: close_resolution,
+    commands.OpenProgramme: open_programme,
+    commands.EnrolMember: enrol_member,
+    commands.CompleteProgramme: complete_programme,
+    commands.CloseProgramme: close_programme,
+    commands.SetTarget: set_target,
+    commands.WithdrawTarget: withdraw_target,
+    commands.AddPartner: add_partner,
+    commands.EndPartner: end_partner,
+    commands.NameExpert: name_expert,
+    commands.EndExpert: end_expert,
     commands.OverrideGrade: override_grade,
+    commands.ComputeGrade: compute_grade,
+    commands.AppealGrade: appeal_grade,
+    commands.DecideAppeal: decide_appeal,
+    commands.ComputeSupervisionIndex: compute_supervision_index,
     commands.ClosePeriod: close_period,
     commands.ReopenPeriod: reopen_period,
     commands.PublishPolicy: publish_policy,
@@ -187,6 +252,7 @@ STATES: dict[str, Callable[[str], Any]] = {
     "policies": lambda _: Policies(),
     "periods": lambda _: Periods(),
     "grade": lambda _: Grade(),
+    "index": lambda _: SupervisionIndex(),
     "job": lambda _: Job(),
     "transfer": lambda _: Grant(),
     "reward": lambda _: Reward(),
@@ -200,6 +266,12 @@ STATES: dict[str, Callable[[str], Any]] = {
     "need": lambda _: Need(),
     "order": lambda _: Order(),
     "project": lambda _: Project(),
+    "conversion": lambda _: Conversion(),
+    "agreement": lambda _: Agreement(),
+    "meeting": lambda _: Meeting(),
     "programme": lambda _: Programme(),
+    "target": lambda _: Target(),
+    "partner": lambda _: Partner(),
+    "expert": lambda _: Expert(),
 }
 """The first part of a key -> the empty state of what the rest names, to fold its facts into."""

@@ -22,6 +22,7 @@ from ledger.rules.career import Career, Hours
 from ledger.rules.certifications import NO_CAREER, known_or_refuse, past_or_refuse
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
+from ledger.rules.projects import Project
 from ledger.units import FULL_RATE_BPS, Refused
 
 
@@ -73,10 +74,11 @@ def submit_achievement(
     member: Member,
     submitting: Organisation,
     policies: Policies,
+    project: Project | None = None,
 ) -> list[Event]:
     """Say what a member has done; it counts once another actor approves."""
     known_or_refuse(command.organisation, submitting, command.member_id, member)
-    if command.project_id is not None:  # this ledger holds none yet
+    if project is not None and (project.begun is None or project.withdrawn):
         raise Refused("not_found", pointer="/project_id", what=command.project_id)
     past_or_refuse(command.on, policies.recording(command.at).today)
     return [
@@ -91,6 +93,7 @@ def submit_achievement(
             outcome=command.outcome,
             prize=command.prize,
             promoted=command.promoted or None,
+            project_id=command.project_id,
         )
     ]
 

@@ -131,6 +131,7 @@ def rate_order(
         at=at,
         member_id=order.member_id,
         dispatched_to=order.dispatched_to,
+        unit=placed.unit,
         stars=command.stars,
         comment_ref=command.comment_ref,
         project_id=placed.project_id,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ledger.databases import reading
-from ledger.events import EVENT_TYPES, HoursVerified, PolicyPublished
+from ledger.events import EVENT_TYPES, CreditsFrozen, HoursVerified, PolicyPublished
 from ledger.store import Store
 from projections import passbook
 from projections.views import Views
@@ -153,16 +153,21 @@ def test_an_event_that_moves_the_credits_of_two_makes_a_line_for_each(
 def test_what_is_no_service_has_the_date_of_its_recording_in_the_zone_then_in_force(
     store: Store, views: Views
 ) -> None:
-    def move(n: int) -> HoursVerified:
-        return verified(n, served_on="", recorded_at=f"2026-03-0{n}T17:00:00.000000Z")
+    def move(n: int) -> CreditsFrozen:
+        lines = ((f"person:{ZHANG}:available", -1), (f"person:{ZHANG}:frozen", 1))
+        at = f"2026-03-0{n}T17:00:00.000000Z"
+        return CreditsFrozen(
+            member_id=ZHANG, credits=1, reason="核查", entries=lines, recorded_at=at
+        )
 
     lima = PolicyPublished(version=2, effective_on="2026-03-01", changes={"zone": "America/Lima"})
     lima = replace(lima, recorded_at="2026-03-02T18:00:00.000000Z")
-    write(store, [*field(ZHANG), move(1), move(2), lima, move(3)])
+    earned = verified(1, recorded_at="2026-03-01T04:00:00.000000Z")
+    write(store, [*field(ZHANG), earned, move(1), move(2), lima, move(3)])
     views.catch_up()
     write(store, [move(4)])
     Views(store, views.engine).catch_up()  # which knows of the policy from the views alone
-    days = [line["served_on"] for line in lines(views)]
+    days = [line["served_on"] for line in lines(views)[1:]]
     assert days == ["2026-03-02", "2026-03-03", "2026-03-03", "2026-03-04"]
 
 

@@ -1,0 +1,174 @@
+"""The board as of any past date equals a count by hand over what was recorded by then."""
+
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from msgspec.structs import replace
+from sqlalchemy import select
+
+from ledger import commands
+from ledger.databases import reading
+from ledger.events import Event, encode
+from ledger.store import Store
+from ledger.units import Refused, instant, new_id
+from projections import board, kept_rows, schema
+from projections import views as loop
+from projections.replay import replay
+from projections.solvency import solvency
+from projections.views import Views
+from tests.projections.history import write
+from tests.recount import differences
+from tests.rules.asked import reverse
+from tests.rules.test_careers import approve, certified, did, put_to_use, revoke
+from tests.rules.test_orders import accept, check_in, check_out, decide, dispatch, place, rate
+from tests.rules.town import LI, NOW, OTHER, STAMP, ZHANG, Town, policy, town, visit
+
+DAYS = 30
+
+
+def quarter(seed: int) -> list[Event]:
+    """A month of a town's life, recorded as it went: whatever is refused did not happen."""
+    rng = Random(seed)  # noqa: S311  (a story, no secret)
+    given = town(NOW - timedelta(days=DAYS))
+    worker, records, certificates = new_id(), [], []
+    given.given(
+        commands.AddUnit(**STAMP, code="hill", name="山街", level="street", parent="west"),
+        commands.RegisterMember(
+            **STAMP,
+            member_id=worker,
+            organisation="org-a",
+            roles=("community_worker", "social_worker"),
+            unit="lake",
+        ),
+        policy("2026-01-01", daily_cap=200),
+    )
+
+    def attempt(*asked: commands.Command) -> None:
+        for command in asked:
+            try:
+                given.ask(command)
+            except Refused:
+                return
+
+    for number in range(DAYS):
+        given.at = NOW - timedelta(days=DAYS - number, hours=rng.randint(0, 20))
+        day = (given.at - timedelta(days=rng.randint(1, 25))).date().isoformat()
+        start = rng.randint(6, 18)
+        post = visit(
+            f"{start:02}:00",
+            f"{start + rng.randint(1, 5):02}:30",
+            on=day,
+            member_id=rng.choice([ZHANG, LI]),
+            place=rng.choice(["lake", "hill"]),
+            evidence=rng.choice(["attested", "attested", "backfilled"]),
+        )
+        records.append(post.record_id)
+        attempt(post)
+        attempt(commands.VerifyHours(**OTHER, record_id=rng.choice(records), organisation="org-a"))
+        match rng.randint(0, 9):
+            case 0:
+                attempt(reverse(rng.choice(records)))
+            case 1:
+                unit, who = rng.choice(["lake", "hill"]), rng.choice([ZHANG, LI, worker])
+                roles = rng.choice([(), ("community_worker",), ("volunteer",)])
+                attempt(
+                    commands.ChangeMember(
+                        **STAMP, member_id=who, organisation="org-a", roles=roles, unit=unit
+                    )
+                )
+            case 2:
+                id = certified(
+                    given, member_id=rng.choice([worker, ZHANG]), registered="2025-09-01"
+                )
+                certificates.append(id)
+            case 3 if certificates:
+                attempt(revoke(certificates.pop(), "2026-02-20"))
+            case 4:
+                asked = did(rng.choice(["training", "lecture"]), "2025-09-01", hours=3)
+                attempt(asked, approve(asked.achievement_id))
+                if rng.random() < 0.5:
+                    attempt(
+                        put_to_use(asked.achievement_id, rng.choice(["2025-10-01", "2026-02-08"]))
+                    )
+            case 5 | 6 | 7:
+                order = place(None, hold_credits=rng.choice([0, 30]), **_planned(given))
+                id = order.order_id
+                attempt(order, dispatch(id, None))
+                if rng.random() < 0.3:
+                    attempt(_step(commands.DeclineOrder, id))
+                    continue
+                attempt(accept(id, None))
+                begun = check_in(id, None)
+                attempt(begun)
+                given.at += timedelta(minutes=rng.randint(5, 90))
+                attempt(check_out(id, None), rate(id, rng.randint(1, 5), None))
+                if rng.random() < 0.5:
+                    attempt(decide(id, rng.choice(["upheld", "dismissed"])))
+            case _:
+                spent = {"member_id": ZHANG, "organisation": "org-a", "credits": 20}
+                attempt(
+                    commands.DonateCredits(
+                        **STAMP, transfer_id=new_id(), to="pool:donation", reason="捐", **spent
+                    )
+                )
+    return [replace(fact) for fact in given.facts]
+
+
+def _planned(given: Town) -> dict[str, Any]:
+    return {"planned_from": given.at, "planned_to": given.at + timedelta(hours=1)}
+
+
+def _step(kind: type, order: str) -> Any:
+    return kind(**STAMP, order_id=order, organisation="org-b", reason="忙")
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("page", [1, 500])
+def test_the_board_of_each_day_is_what_its_events_come_to(
+    store: Store, views: Views, monkeypatch: pytest.MonkeyPatch, seed: int, page: int
+) -> None:
+    monkeypatch.setattr(loop, "PAGE", page)
+    monkeypatch.setattr(kept_rows, "KEPT_MAX", 3)
+    facts = quarter(seed)
+    views.prepare()
+    write(store, facts)
+    views.catch_up()
+    events = [
+        {"type": type(fact).__name__, "position": at, "data": orjson.loads(encode(fact))}
+        for at, fact in enumerate(facts, 1)
+    ]
+    first = instant(facts[0].recorded_at).date()
+    with reading(views.engine) as connection:
+        for number in range(0, DAYS + 3, 4):
+            day = first + timedelta(days=number)
+            until = board.position_at(connection, day)
+            for unit in (None, "west", "lake", "hill"):
+                found = board.read(connection, list(board.KPIS), unit, day)
+                if found is None:
+                    assert unit == "hill" or until == 0
+                    continue
+                wrong = differences(found, lambda link: _behind(link, events), "lot_age_days")
+                assert wrong == []
+        (age,) = board.read(connection, ["lot_age_days"], None, NOW.date()) or ()
+        assert age["value"] == solvency(connection, NOW.date())["lot_age_days"]
+        ends = dict(map(tuple, connection.execute(select(schema.days))))
+    assert ends[max(ends)] == len(facts)
+    assert replay(store, views).difference is None
+
+
+def _behind(link: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    types, _, until = link.partition("type=")[2].partition("&until=")
+    wanted = types.split(",")
+    return [e for e in events if e["type"] in wanted and e["position"] <= int(until)]
+
+
+def test_before_the_first_fact_the_board_is_empty(views: Views) -> None:
+    views.catch_up()
+    with reading(views.engine) as connection:
+        found = board.read(connection, [*board.KPIS, board.TARGETS], None, date(2026, 3, 1))
+        assert found is not None
+        assert {kpi["value"] for kpi in found} == {0, None}
+        assert board.read(connection, ["cases"], "west", date(2026, 3, 1)) is None

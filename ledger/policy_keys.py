@@ -20,6 +20,7 @@ from ledger.policy_shapes import (
     or_null,
     rising_numbers,
     text,
+    weights,
     zone,
 )
 from ledger.units import FULL_RATE_BPS
@@ -106,11 +107,12 @@ KEYS: dict[str, Shape] = {
     # -- quality
     "grade": fields(
         window_days=number(90, least=1, most=36_600),
-        weights=fields(  # of each other: those of the components that have data are rescaled
-            satisfaction=_percent(40),
-            punctuality=_percent(30),
-            activity=_percent(20),
-            compliance=_percent(10),
+        weights=weights(  # in basis points; those of the components that have data are rescaled
+            FULL_RATE_BPS,
+            satisfaction=4_000,
+            punctuality=3_000,
+            activity=2_000,
+            compliance=1_000,
         ),
         floors_hundredths=fields(
             G1=_ratio_bps(8_500), G2=_ratio_bps(7_000), G3=_ratio_bps(6_000)
@@ -122,12 +124,13 @@ KEYS: dict[str, Shape] = {
         colours=fields(G1=_word("green"), G2=_word("blue"), G3=_word("yellow"), G4=_word("red")),
     ),
     "supervision_index": fields(
-        weights=fields(
-            supervised_volunteers=_percent(25),
-            supervision_hours=_percent(20),
-            training_conversion=_percent(20),
-            satisfaction=_percent(20),
-            registered_supervisors=_percent(15),
+        weights=weights(  # likewise
+            FULL_RATE_BPS,
+            supervised_volunteers=2_500,
+            supervision_hours=2_000,
+            training_conversion=2_000,
+            satisfaction=2_000,
+            registered_supervisors=1_500,
         ),
         targets_bps=fields(  # at which a ratio counts as full
             supervised_volunteers=number(10_000, least=1, most=FULL_RATE_BPS),

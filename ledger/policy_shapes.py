@@ -161,6 +161,19 @@ def fields(**shapes: Shape) -> Shape:
     return Shape({name: shape.default for name, shape in shapes.items()}, _some_of(shapes))
 
 
+def weights(whole: int, **shares: int) -> Shape:
+    """Shares of a whole, by name: with the default's for those left out they sum up to it."""
+    some = _some_of({name: number(share, most=whole) for name, share in shares.items()})
+
+    def check(place: Place, value: Any) -> Iterator[WrongShape]:
+        wrong = list(some(place, value))
+        yield from wrong
+        if not wrong and sum({**shares, **value}.values()) != whole:
+            yield WrongShape(place, "wrong_total")
+
+    return Shape(dict(shares), check)
+
+
 def optional_fields(**shapes: Shape) -> Shape:
     """An object of some of these names; what is left out is not asked. Empty at first."""
     return Shape({}, _some_of(shapes))

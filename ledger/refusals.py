@@ -534,6 +534,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "named_twice": ("重复给出", "it is named twice"),
     "wrong_length": ("项数过少或过多", "too few or too many items"),
     "not_above_the_one_before": ("应大于前一项", "it is not above the one before"),
+    "wrong_total": ("权重之和应为 10000", "the weights do not sum to 10 000"),
     "value_needed": ("缺少取值", "a value is needed here"),
 }
 

@@ -38,6 +38,7 @@ from projections.schema import (
     cases,
     certifications,
     mentorships,
+    subtree,
 )
 
 HEARS = frozenset(
@@ -205,6 +206,9 @@ def listing(
         own = only_filter(table.c.organisation) if walked else table.c.organisation
         query, walked = query.where(own == organisation), True
     for name, wanted in (filters or {}).items():
+        if name == "unit":  # and all that lie in it
+            query = query.where(only_filter(table.c.unit).in_(select(subtree(wanted).c.code)))
+            continue
         column = only_filter(table.c[name]) if walked else table.c[name]
         query, walked = query.where(column == wanted), True
     if search is not None:

@@ -140,7 +140,8 @@ async def test_a_project_advances_and_is_searched(each_house: House) -> None:
         ("category=children", [other]),
         ("stage=design", [found]),
         ("unit=lake&organisation=org-a&status=active", [found, other]),
-        ("unit=west", []),
+        ("unit=west", [found, other]),
+        ("unit=hill", []),
         ("organisation=org-b", []),
         (f"programme_id={programme}", [found]),
     ):

@@ -132,7 +132,7 @@ async def test_a_computed_grade_explains_itself(house: House) -> None:
     computed(house)
     found = (await house.poster.get(f"{ORG}?min_position={house.position}")).json
     assert (found["value"], found["score"], found["colour"]) == ("G3", 6_400, "yellow")
-    assert (found["numerator"], found["denominator"]) == (639_990, 100)
+    assert (found["numerator"], found["denominator"]) == (63_999_000, 10_000)
     assert found["components"] == {
         "satisfaction": 6_000,
         "punctuality": 3_333,

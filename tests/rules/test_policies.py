@@ -61,9 +61,9 @@ def test_the_defaults_themselves_have_the_shapes_they_ask_for():
     assert completed(DEFAULTS) == DEFAULTS
 
 
-def test_the_weights_of_a_score_are_a_hundred_together():
-    assert sum(DEFAULTS["grade"]["weights"].values()) == 100
-    assert sum(DEFAULTS["supervision_index"]["weights"].values()) == 100
+def test_the_weights_of_a_score_are_ten_thousand_together():
+    assert sum(DEFAULTS["grade"]["weights"].values()) == 10_000
+    assert sum(DEFAULTS["supervision_index"]["weights"].values()) == 10_000
     index = DEFAULTS["supervision_index"]
     assert index["weights"].keys() == index["targets_bps"].keys()
 
@@ -243,6 +243,12 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"stars": [0]}, "/stars/0", "out_of_range"),
     ({"stars": [10, True]}, "/stars/1", "whole_number_expected"),
     ({"stars": [10, 10]}, "/stars/1", "not_above_the_one_before"),
+    ({"grade": {"weights": {"satisfaction": 4_001}}}, "/grade/weights", "wrong_total"),
+    (
+        {"supervision_index": {"weights": {"satisfaction": 0}}},
+        "/supervision_index/weights",
+        "wrong_total",
+    ),
     ({"stars": [10, 20, 15]}, "/stars/2", "not_above_the_one_before"),
     ({"grants": {"E": 1}}, "/grants/E", "code_expected"),
     ({"grants": {"a/b": 1}}, "/grants/a~1b", "code_expected"),

@@ -290,7 +290,7 @@ class OrganisationAsk(Ask):
 class ReasonAsk(Ask):
     """A verb that needs no reason, and may have one."""
 
-    entering = ("reason",)
+    entering: ClassVar[tuple[str, ...]] = ("reason",)
 
     reason: Reason | None = None
 

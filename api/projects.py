@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from api.asks import Ask, Code, Day, Reason, ReasonNeededAsk, Text, Texts, Uuid
+from api.asks import Ask, Code, Day, Reason, ReasonAsk, ReasonNeededAsk, Text, Texts, Uuid
 from api.call import Call
 from api.contract import EVERYONE, VERIFIERS, DayText, Fields, Page, Route
 from api.field_facts import (
@@ -44,10 +44,10 @@ class ProjectAsk(Ask):
     on: Annotated[Day | None, Field(description="Today, if none is named.")] = None
 
 
-class ProjectStageAsk(Ask):
+class ProjectStageAsk(ReasonAsk):
     """A project has come to its next stage."""
 
-    entering = ("ref",)
+    entering = ("reason", "ref")
 
     stage: Literal["design", "implementation", "incubated", "promoted"]
     on: Annotated[Day | None, Field(description="Today, if none is named.")] = None
@@ -76,7 +76,11 @@ async def advance_project(call: Call) -> web.Response:
     """Let a project come to its next stage."""
     asked: ProjectStageAsk = call.body
     command = AdvanceProject(
-        **verb(call, "project_id"), stage=asked.stage, on=asked.on, ref=asked.ref
+        **verb(call, "project_id"),
+        stage=asked.stage,
+        on=asked.on,
+        ref=asked.ref,
+        reason=asked.reason,
     )
     return await call.write(command, lambda done: (200, _project(done)))
 

@@ -42,6 +42,7 @@ class AdvanceProject(Command, kw_only=True):
     stage: ProjectStage
     on: date | None = None  # None: today
     ref: str | None = None
+    reason: str | None = None
 
     def relies_on(self) -> Keys:
         return {"project": f"project:{self.project_id}", "policies": "policies"}

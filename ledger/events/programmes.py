@@ -39,6 +39,7 @@ class ProjectAdvanced(ProjectEvent, frozen=True, kw_only=True, omit_defaults=Tru
     stage: ProjectStage
     on: str
     ref: str | None = None
+    reason: str | None = None
 
 
 class ProjectWithdrawn(ProjectEvent, frozen=True, kw_only=True, omit_defaults=True):

@@ -128,6 +128,7 @@ def advance_project(command: AdvanceProject, project: Project, policies: Policie
             stage=command.stage,
             on=day_or_refuse(command.on or today, today, project.on),
             ref=command.ref,
+            reason=command.reason,
         )
     ]
 

@@ -107,8 +107,13 @@ async def test_a_project_advances_and_is_searched(each_house: House) -> None:
     skipped = await house.verifier.post(f"{PROJECTS}/{found}/advance", {"stage": "implementation"})
     assert (skipped.status, skipped.code) == (409, "wrong_state")
     assert "需求评估" in skipped.json["detail"]
+    step = {"stage": "design", "on": day(9), "ref": "方案-3"}
+    named = await house.verifier.post(
+        f"{PROJECTS}/{found}/advance", step | {"reason": "问 13812345678"}
+    )
+    assert (named.status, named.pointers) == (422, {"/reason": "personal_data_in_text"})
     advanced = await house.verifier.post(
-        f"{PROJECTS}/{found}/advance", {"stage": "design", "on": day(9), "ref": "方案-3"}
+        f"{PROJECTS}/{found}/advance", step | {"reason": "评审通过"}
     )
     assert (advanced.status, advanced.json["stage"]) == (200, "design")
     item = await get(house, f"{PROJECTS}/{found}", house.member)

@@ -113,8 +113,8 @@ def test_a_project_goes_from_the_needs_assessment_to_its_promotion():
     given.when(asked).then(ProjectBegun, on="2026-01-05", summary="社区食堂", tags=("12345:3",))
     found = asked.project_id
     assert given.state(f"project:{found}").stage == "needs_assessment"
-    given.when(advance(found, "design", "2026-02-01", ref="方案-3")).then(
-        ProjectAdvanced, stage="design", on="2026-02-01", ref="方案-3"
+    given.when(advance(found, "design", "2026-02-01", ref="方案-3", reason="评审通过")).then(
+        ProjectAdvanced, stage="design", on="2026-02-01", ref="方案-3", reason="评审通过"
     )
     given.when(advance(found, "implementation")).then(ProjectAdvanced, on="2026-03-10")
     given.when(advance(found, "incubated")).then(ProjectAdvanced)

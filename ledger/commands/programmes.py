@@ -245,7 +245,11 @@ class CompleteProgramme(Command, kw_only=True):
     on: date | None = None  # None: today
 
     def relies_on(self) -> Keys:
-        return {"programme": f"programme:{self.programme_id}", "policies": "policies"}
+        return {
+            "programme": f"programme:{self.programme_id}",
+            "member": f"member:{self.member_id}",
+            "policies": "policies",
+        }
 
 
 class CloseProgramme(Command, kw_only=True):

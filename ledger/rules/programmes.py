@@ -120,11 +120,13 @@ def enrol_member(
 
 
 def complete_programme(
-    command: CompleteProgramme, programme: Programme, policies: Policies
+    command: CompleteProgramme, programme: Programme, member: Member, policies: Policies
 ) -> list[Event]:
     """Say that a member who takes part has gone through it, once."""
     opened = _open_or_refuse(command, programme, "completed")
     enrolled_on = programme.enrolled.get(command.member_id)
+    if enrolled_on is None and opened.organisation not in member.organisations:
+        raise Refused("not_found", pointer="/member_id", what=command.member_id)
     if enrolled_on is None:
         raise Refused("wrong_state", before="not_enrolled", after="completed")
     if command.member_id in programme.completed:

@@ -288,6 +288,8 @@ async def test_members_go_through_a_programme(each_house: House) -> None:
     assert (twice.status, twice.code) == (409, "wrong_state")
     strange = await house.verifier.post(f"{path}/enrol", {"member_id": new_id()})
     assert (strange.status, strange.pointers) == (422, {"/member_id": "not_found"})
+    nobody = await house.verifier.post(f"{path}/complete", {"member_id": new_id()})
+    assert (nobody.status, nobody.pointers) == (422, {"/member_id": "not_found"})
     done = await house.verifier.post(f"{path}/complete", {"member_id": other, "on": day(3)})
     assert (done.json["enrolled"], done.json["completed"]) == (2, 1)
     both = [

@@ -258,6 +258,7 @@ def test_members_are_enrolled_in_a_programme_and_complete_it():
     given.when(asked).then(ProgrammeOpened, first="2026-01-01", last="2026-12-31")
     found = asked.programme_id
     given.when(complete(found)).then_refused("wrong_state")
+    given.when(complete(found, NOBODY)).then_refused("not_found", "/member_id")
     given.when(enrol(found, on="2026-01-15")).then(
         ProgrammeEnrolled, member_id=ZHANG, on="2026-01-15"
     )

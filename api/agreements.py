@@ -36,7 +36,7 @@ class AgreementAsk(TermAsk):
     entering = ("version",)
 
     organisation: Code | None = None
-    community: Annotated[Code, Field(description="The community's unit.")]
+    community: Annotated[Code, Field(description="A unit of level `community` or `street`.")]
     agency: Annotated[Code, Field(description="An organisation of kind `social_work`.")]
     version: Text
     hash: Sha256
@@ -172,7 +172,7 @@ ROUTES = [
         write=True,
         body=AgreementAsk,
         example={
-            "community": "west-coast",
+            "community": "creek",
             "agency": "harbour-agency",
             "version": "2026-1",
             "hash": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",

@@ -37,10 +37,10 @@ def filed_or_refuse(organisation: str, filing: Organisation, unit: str, seat: Un
         raise Refused("organisation_suspended", organisation=organisation)
 
 
-def seated_or_refuse(unit: str, seat: Unit, name: str = "unit") -> None:
+def seated_or_refuse(unit: str, seat: Unit) -> None:
     """Pass where the unit is there."""
     if seat.added is None:
-        raise Refused("not_found", pointer=f"/{name}", what=unit)
+        raise Refused("not_found", pointer="/unit", what=unit)
 
 
 def own_or_refuse(filed: Thing | None, organisation: str | None, what: str) -> Thing:

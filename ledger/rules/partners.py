@@ -90,10 +90,11 @@ def sign_agreement(
     seat: Unit,
     agency: Organisation,
 ) -> list[Event]:
-    """Pair a community with an agency of social work."""
+    """Pair a community, or the communities of a street, with an agency of social work."""
     if filing.added is None:
         raise Refused("not_found", pointer="/organisation", what=command.organisation)
-    seated_or_refuse(command.community, seat, "community")
+    if seat.added is None or seat.added.level == "district":
+        raise Refused("not_found", pointer="/community", what=command.community)
     if agency.added is None or agency.added.kind != "social_work":
         raise Refused("not_found", pointer="/agency", what=command.agency)
     if filing.suspended:

@@ -458,6 +458,7 @@ async def test_a_suspended_organisation_files_nothing(house: House) -> None:
         (AGREEMENTS, {"hash": "ab"}, {"/hash": "wrong_value"}),
         (AGREEMENTS, {"to": day(40)}, {"/to": "ends_before_start"}),
         (AGREEMENTS, {"community": "moon"}, {"/community": "not_found"}),
+        (AGREEMENTS, {"community": "west"}, {"/community": "not_found"}),
         (AGREEMENTS, {"version": "13812345678"}, {"/version": "personal_data_in_text"}),
         (MEETINGS, {"topic": "13812345678"}, {"/topic": "personal_data_in_text"}),
         (MEETINGS, {"participants": ["org-a", "org-z"]}, {"/participants/1": "not_found"}),

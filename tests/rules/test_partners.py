@@ -109,6 +109,7 @@ def test_an_agreement_is_between_a_unit_and_an_agency_that_are_there():
     given.when(sign(organisation="org-z")).then_refused("not_found", "/organisation")
     given.when(sign(organisation="org-b")).then_refused("organisation_suspended")
     given.when(sign(community="moon")).then_refused("not_found", "/community")
+    given.when(sign(community="west")).then_refused("not_found", "/community")  # a district
     given.when(sign(agency="org-z")).then_refused("not_found", "/agency")
     given.when(sign(agency="org-a")).then_refused("not_found", "/agency")
 

@@ -111,6 +111,7 @@ async def close_resolution(call: Call) -> web.Response:
 def _told(done: Done) -> Fields:
     meeting = done.states["meeting"]
     held = meeting.held
+    left = len(held.resolutions) - len(meeting.closed)
     return {
         "id": held.meeting_id,
         "unit": held.unit,
@@ -120,7 +121,8 @@ def _told(done: Done) -> Fields:
             _resolution(number, one, meeting.closed.get(number))
             for number, one in enumerate(held.resolutions, 1)
         ],
-        "status": "open" if len(meeting.closed) < len(held.resolutions) else "closed",
+        "open_resolutions": left,
+        "status": "open" if left else "closed",
         "position": meeting.position,
     }
 
@@ -178,6 +180,7 @@ class MeetingWritten(FiledWritten):
     on: DayText
     topic: str
     resolutions: list[Resolution]
+    open_resolutions: int
     status: Standing
 
 
@@ -190,6 +193,7 @@ class Meeting(Filed):
     participants: list[Code]
     minutes_ref: str | None
     resolutions: list[Resolution]
+    open_resolutions: Annotated[int, Field(description="How many of them are open.")]
     status: Annotated[Standing, Field(description="Closed: no resolution is open.")]
 
 

@@ -72,7 +72,12 @@ def _conversion(row: Any) -> Item:
 
 
 def _meeting(row: Any) -> Item:
-    return {name: orjson.loads(getattr(row, name)) for name in ("participants", "resolutions")}
+    resolutions = orjson.loads(row.resolutions)
+    return {
+        "participants": orjson.loads(row.participants),
+        "resolutions": resolutions,
+        "open_resolutions": sum(one["status"] == "open" for one in resolutions),
+    }
 
 
 PROJECTS = Shelf(projects, texts=("title", "category", "summary"), reads=_project)

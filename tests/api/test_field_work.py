@@ -247,7 +247,7 @@ async def test_an_agreement_is_signed_amended_and_ended(each_house: House) -> No
 async def test_a_meetings_resolutions_are_closed_one_by_one(each_house: House) -> None:
     house = each_house
     said = await house.verifier.post(MEETINGS, bodies(house)[MEETINGS])
-    assert (said.status, said.json["status"]) == (201, "open")
+    assert (said.status, said.json["status"], said.json["open_resolutions"]) == (201, "open", 2)
     found = said.json["id"]
     path = f"{MEETINGS}/{found}/close-resolution"
     closed = await house.verifier.post(path, {"number": 2, "on": day(3), "ref": "照片-5"})
@@ -259,6 +259,7 @@ async def test_a_meetings_resolutions_are_closed_one_by_one(each_house: House) -
     item = await get(house, f"{MEETINGS}/{found}", house.member)
     assert item["participants"] == ["org-a", "org-b"]
     assert item["resolutions"] == closed.json["resolutions"]
+    assert item["open_resolutions"] == closed.json["open_resolutions"] == 1
     assert item["resolutions"][1] == {
         "number": 2,
         "text": "入户宣传",

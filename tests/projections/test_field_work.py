@@ -313,6 +313,7 @@ def test_a_meeting_is_open_while_a_resolution_is(store: Store, views: Views) -> 
         meeting = shelves.item(connection, field_shelves.MEETINGS, MEETING)
     assert meeting is not None
     assert meeting["status"] == "open"
+    assert meeting["open_resolutions"] == 1
     assert [one["status"] for one in meeting["resolutions"]] == ["open", "closed"]
     nothing = MeetingHeld(**OWN, meeting_id=number(820), unit="lake", on="2026-02-02", topic="例会")
     write(store, [nothing])
@@ -321,3 +322,4 @@ def test_a_meeting_is_open_while_a_resolution_is(store: Store, views: Views) -> 
         meeting = shelves.item(connection, field_shelves.MEETINGS, number(820))
     assert meeting is not None
     assert (meeting["status"], meeting["resolutions"]) == ("closed", [])
+    assert meeting["open_resolutions"] == 0

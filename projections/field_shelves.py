@@ -30,10 +30,12 @@ from ledger.events import (
     TargetWithdrawn,
 )
 from ledger.rules.projects import CONVERSION_STAGES, PROJECT_STAGES
+from projections import trail
 from projections.listing import Item, Listed, listed
 from projections.page import Page
 from projections.schema import (
     agreements,
+    balances,
     conversions,
     enrolments,
     experts,
@@ -198,12 +200,15 @@ def _tell_of_programmes(page: Page, entry: Entry) -> None:
             change(page, PROGRAMMES, event.programme_id, at, enrolled=row["enrolled"] + 1)
             id = _enrolment(event)
             page.rows(enrolments).add(
-                id, at, id, event.programme_id, event.member_id, event.on, None
+                id,
+                *(at, id, event.programme_id, page.balances[event.member_id].id),
+                *(event.on, None, None),
             )
         case ProgrammeCompleted():
             row = page.rows(programmes).change(event.programme_id)
             change(page, PROGRAMMES, event.programme_id, at, completed=row["completed"] + 1)
-            page.rows(enrolments).change(_enrolment(event))["completed_on"] = event.on
+            said = {"completed_on": event.on, "completed_position": at}
+            page.rows(enrolments).change(_enrolment(event)).update(said)
         case ProgrammeClosed():
             said = _ended(event.last, event.reason, at) | {"status": "closed"}
             change(page, PROGRAMMES, event.programme_id, at, **said)
@@ -248,10 +253,11 @@ def enrolled(
 ) -> Listed:
     """Who takes part in a programme, in the order in which they were enrolled."""
     column = enrolments.c
-    query = select(column.member_id, column.enrolled_on, column.completed_on)
+    query = select(balances.c.member_id, column.enrolled_on, column.completed_on)
+    query = query.join(balances, balances.c.id == column.member)
     query = query.where(column.programme_id == programme_id)
     if member_id is not None:
-        query = query.where(column.enrolment == f"{programme_id}/{member_id}")
+        query = query.where(column.member == trail.member_number(member_id))
     return listed(connection, query, column.position, after, limit, _enrolled)
 
 

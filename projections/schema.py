@@ -610,10 +610,12 @@ enrolments = Table(
     _whole("position", primary_key=True),
     _text("enrolment"),  # `<programme_id>/<member_id>`
     _text("programme_id"),
-    _text("member_id"),
+    _whole("member"),  # balances.id
     _text("enrolled_on"),
     _text("completed_on", nullable=True),
+    _whole("completed_position", nullable=True),
     UniqueConstraint("enrolment"),
+    UniqueConstraint("programme_id", "member"),
     Index("enrolments_by_programme", "programme_id", "position"),
 )
 targets = Table(

@@ -178,9 +178,9 @@ ROWS: dict[Table, dict[str, Any]] = {
     schema.enrolments: {
         "position": 9,
         "programme_id": PROGRAMME,
-        "member_id": ZHANG,
         "enrolled_on": "2026-01-15",
         "completed_on": "2026-02-20",
+        "completed_position": 15,
     },
     schema.targets: {
         "position": 23,

@@ -122,6 +122,50 @@ class Recount:
         found = [e for e in self.of("SupervisionIndexComputed") if e["unit"] == unit]
         return max(found, key=lambda e: (e["month"], e["position"])).get("value") if found else None
 
+    def index_inputs(self, month: str) -> dict[str, int]:
+        """What a supervision index of the unit is made from, as of the last date of its month."""
+        terms = {e["appointment_id"]: e for e in self.of("SupervisorAppointed")}
+        for e in self.of("AppointmentEnded"):
+            terms[e["appointment_id"]] = {**terms[e["appointment_id"]], "last": e["last"]}
+
+        def leads(member_id: str | None, on: str) -> bool:
+            mine = [e for e in terms.values() if e["member_id"] == member_id]
+            return any(e["first"] <= on <= e["last"] for e in mine)
+
+        records = [e for e in self.records() if e["served_on"][:7] == month and e["minutes"]]
+        led = {e["member_id"] for e in records if leads(e.get("supervisor_id"), e["served_on"])}
+        given = [e for e in self.achieved("supervision_given") if e["on"][:7] == month]
+        applied = {e["achievement_id"]: e["on"] for e in self.of("AchievementApplied")}
+        trainings = [e for e in self.achieved("training") if self.lives_here(e["member_id"])]
+        ends = {e["achievement_id"]: _later(e["on"], 180) for e in trainings}
+        used = {id: on for id, on in applied.items() if id in ends and on <= self.day}
+        in_office = [
+            e
+            for e in terms.values()
+            if e["first"] <= self.day <= e["last"] and e["unit"] in self.units
+        ]
+        stars = [
+            e["stars"]
+            for e in self.of("OrderRated")
+            if _local(e["at"])[:7] == month and e["unit"] in self.units
+        ]
+        everybody = Recount([], None, self.day)
+        everybody.events, everybody.homes = self.events, self.homes
+        return {
+            "supervised_volunteers": len(led),
+            "active_volunteers": len({e["member_id"] for e in records}),
+            "supervision_hours": sum(e["hours"] for e in given if self.lives_here(e["member_id"])),
+            "service_minutes": sum(e["minutes"] for e in records),
+            "trainings_applied": sum(on <= ends[id] for id, on in used.items()),
+            "trainings_due": sum(id in used or end < self.day for id, end in ends.items()),
+            "satisfied_ratings": sum(one >= 4 for one in stars),
+            "ratings": len(stars),
+            "registered_supervisors": sum(
+                e["member_id"] in everybody.registered() for e in in_office
+            ),
+            "supervisors": len(in_office),
+        }
+
     def training_conversion_rate(self) -> int | None:
         applied = {e["achievement_id"]: e["on"] for e in self.of("AchievementApplied")}
         due = good = 0
@@ -369,6 +413,15 @@ def differences(
         if said != counted:
             found.append(f"{kpi['id']} of {kpi['unit']} on {kpi['as_of']}: {said}, not {counted}")
     return found
+
+
+def _later(on: str, days: int) -> str:
+    return str(date.fromisoformat(on) + timedelta(days=days))
+
+
+def _local(at: str) -> str:
+    """The date of an instant in Shanghai."""
+    return str((datetime.fromisoformat(at) + timedelta(hours=8)).date())
 
 
 def _below(unit: str, parents: dict[str, str | None]) -> set[str | None]:

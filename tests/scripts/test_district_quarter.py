@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from calendar import monthrange
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,13 @@ def live(all: District) -> None:
     assert whole["tiers"]["inputs"]["PROFESSIONAL"] == 1
     assert whole["targets"]["inputs"]["targets"][0]["actual"] == 1
     explained(all.auditor, fallen)
+    indexes = all.auditor.get("/v1/supervision-index?unit=west")["data"]
+    assert {index["unit"] for index in indexes} >= {"west", "lake"}
+    for index in indexes:
+        year, month = map(int, index["month"].split("-"))
+        last = f"{index['month']}-{monthrange(year, month)[1]}"
+        recount = Recount(followed(all.auditor, index["events"]), index["unit"], last)
+        assert index["inputs"] == recount.index_inputs(index["month"])
 
 
 def field_work(agency: Voice, office: Voice, worker: str) -> None:

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, literal, select, text
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+)
 
 from ledger.events import EVENT_TYPES
 from ledger.units import recorded_text
@@ -64,8 +73,11 @@ def entries(
         (trail.c.actor, actor),
         (trail.c.type, types[0] if types and len(types) == 1 else None),
     ]  # the narrowest first
-    if types and len(types) > 1:  # many entries are of one of them: in the order of positions
-        query = query.where(only_filter(trail.c.type).in_(types))
+    if types and len(types) > 1:
+        if walked or any(wanted is not None for _, wanted in asked):
+            query = query.where(only_filter(trail.c.type).in_(types))
+        else:
+            query = query.where(trail.c.position.in_(_first_of(types, after, limit + 1, until)))
     for column, wanted in asked:
         if wanted is None:
             continue
@@ -103,6 +115,20 @@ def member_number(member_id: str) -> ColumnElement[int]:
     """A member's short number; none, and so nothing found, where nobody has that id."""
     number = select(func.max(balances.c.id)).where(balances.c.member_id == member_id)
     return func.coalesce(number.scalar_subquery(), literal(-1))
+
+
+def _first_of(
+    types: Sequence[str], after: int, limit: int, until: int | None
+) -> CompoundSelect[Any]:
+    """Where the first entries of each of some types stand: the first of all are among them."""
+    found = []
+    for type in types:
+        mine = select(trail.c.position).where(trail.c.type == type, trail.c.position > after)
+        if until is not None:
+            mine = mine.where(trail.c.position <= until)
+        part = mine.order_by(trail.c.position).limit(limit).subquery()
+        found.append(select(part.c.position))
+    return union_all(*found)
 
 
 def _where_streams_are_found(stream: str) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ version, numerator and denominator, what else it was made from, and the types of
 it, so that whoever reads those can recount it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
@@ -45,6 +46,7 @@ from projections.solvency import is_pool, ratio
 
 FULL = 10_000  # a ratio of 1, in hundredths of a percent
 HUNDREDTHS = 100
+CHUNK = 500  # members in one look-up, well below the engines' limits on parameters
 
 _TREE = ("UnitAdded",)
 _MEMBERS = (*_TREE, "MemberRegistered", "MemberChanged")
@@ -147,26 +149,44 @@ class Board:
             term.first <= text,
             term.last >= text,
             self._stands(term.revoked_position, and_(term.revoked_from <= text)),
-            self._lives_here(term.member),
         )
         found: dict[int, list[str]] = {}
-        for member, level in self.connection.execute(query):
+        for member, level in self.of_members(query):
             found.setdefault(member, []).append(level)
         return found
 
     @cached_property
+    def residents(self) -> set[int]:
+        """Who lived in the unit, as known at the position."""
+        seat, later = member_seats, member_seats.alias("later")
+        newest = (
+            select(func.max(later.c.position))
+            .where(later.c.member == seat.c.member, later.c.position <= self.until)
+            .correlate(seat)
+            .scalar_subquery()
+        )
+        lives = select(seat.c.member).where(seat.c.position == newest, self._in(seat.c.unit))
+        return set(self.connection.execute(lives).scalars())
+
+    @cached_property
     def rungs(self) -> dict[str, int]:
-        """Members on each rung of the ladder."""
+        """Members on each rung of the ladder; whoever may be an expert is looked at in full."""
         found: dict[str, int] = {rung: 0 for rung in RUNGS}
         ladder = self.values["ladder"]
         enough = self._with_points(ladder["professional_points"])
-        for member in self.registered:
+        done = self.approved("project", upto=self.day.isoformat())
+        projects_of = Counter(member for (member,) in done)
+        for member, levels in self.registered.items():
+            name, points = enough.get(member, ("", 0))
             tier: str = "CERTIFIED"
-            if member in enough:
-                name, points = enough[member]
-                career = careers.career(self.connection, member, self.until)
-                colour = grades.in_force(self.connection, f"member:{name}", self.day, self.until)
-                tier = standing(career, ladder, self.day, points, colour).tier or tier
+            if (
+                name
+                and any(level != "assistant" for level in levels)
+                and projects_of[member] >= ladder["professional_projects"]
+            ):
+                tier = "PROFESSIONAL"
+                if points >= ladder["expert_points"]:
+                    tier = self._standing(member, name, points) or tier
             found[tier] += 1
         return found
 
@@ -198,15 +218,20 @@ class Board:
             *conditions,
         )
 
-    def approved(self, source: str, what: Any = None) -> Select[Any]:
-        """The achievements of a source that stood; how many, or what else is asked."""
+    def of_members(self, query: Select[Any]) -> list[Any]:
+        """A query's rows, of which the first column is a member, of whoever lives here."""
+        rows = self.connection.execute(query)
+        if self.unit is None:
+            return list(rows)
+        return [row for row in rows if row[0] in self.residents]
+
+    def approved(self, source: str, *columns: Any, upto: str | None = None) -> list[Any]:
+        """The achievements of a source that stood: the member, and what else is asked."""
         row = approvals.c
-        return select(func.count() if what is None else what).where(
-            row.source == source,
-            row.position <= self.until,
-            self._stands(row.reversed_position),
-            self._lives_here(row.member),
+        query = select(row.member, *columns).where(
+            row.source == source, row.position <= self.until, self._stands(row.reversed_position)
         )
+        return self.of_members(query if upto is None else query.where(row.on <= upto))
 
     def median(self, name: str) -> Figure:
         """The median of waits, in hundredths of a minute, half to even."""
@@ -223,20 +248,6 @@ class Board:
     def _in(self, column: ColumnElement[str]) -> ColumnElement[bool]:
         return column.in_(select(subtree(self.unit or "").c.code))
 
-    def _lives_here(self, member: ColumnElement[int]) -> ColumnElement[bool]:
-        """Did a member live in the unit, as known at the position?"""
-        if self.unit is None:
-            return member.is_not(None)
-        seat, later = member_seats, member_seats.alias("later")
-        newest = (
-            select(func.max(later.c.position))
-            .where(later.c.member == seat.c.member, later.c.position <= self.until)
-            .correlate(seat)
-            .scalar_subquery()
-        )
-        lives = select(seat.c.member).where(seat.c.position == newest, self._in(seat.c.unit))
-        return member.in_(lives)
-
     def _stands(
         self, ended: ColumnElement[int], also: ColumnElement[bool] | None = None
     ) -> ColumnElement[bool]:
@@ -244,25 +255,30 @@ class Board:
         known = and_(ended.is_not(None), ended <= self.until)
         return ~known if also is None else ~and_(known, also)
 
+    def _standing(self, member: int, name: str, points: int) -> str | None:
+        """Where somebody stands, by every gate."""
+        career = careers.career(self.connection, member, self.until)
+        colour = grades.in_force(self.connection, f"member:{name}", self.day, self.until)
+        return standing(career, self.values["ladder"], self.day, points, colour).tier
+
     def _with_points(self, least: int) -> dict[int, tuple[str, int]]:
         """Who of the registered had so many points: the member's id, and the points."""
-        line = passbook.c
-        now = select(balances.c.id, balances.c.member_id, balances.c.points)
-        found: dict[int, tuple[str, int]] = {}
-        for member, name, points in self.connection.execute(now.where(balances.c.points > 0)):
-            if member in self.registered:
-                found[member] = (name, points)
-        if self.until >= self.count(select(func.coalesce(func.max(days.c.position), 0))):
-            return {one: said for one, said in found.items() if said[1] >= least}
-        then: dict[int, tuple[str, int]] = {}
-        for member, (name, _) in found.items():
-            query = select(line.points_after).where(
-                line.member == member, line.position <= self.until
-            )
-            points = self.connection.execute(query.order_by(line.position.desc()).limit(1)).scalar()
-            if points is not None and points >= least:
-                then[member] = (name, points)
-        return then
+        line, found = passbook.c, {}
+        then = (
+            select(line.points_after)
+            .where(line.member == balances.c.id, line.position <= self.until)
+            .order_by(line.position.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        members = list(self.registered)
+        for start in range(0, len(members), CHUNK):
+            some = balances.c.id.in_(members[start : start + CHUNK])
+            query = select(balances.c.id, balances.c.member_id, then).where(some)
+            for member, name, points in self.connection.execute(query):
+                if points is not None and points >= least:
+                    found[member] = (name, points)
+        return found
 
 
 class Kpi(NamedTuple):
@@ -340,13 +356,15 @@ def _index(board: Board) -> Figure:
 def _training(board: Board) -> Figure:
     within: int = board.values["kpi"]["conversion_days"]
     row = approvals.c
-    known = and_(row.applied_position.is_not(None), row.applied_position <= board.until)
-    applied = board.approved("training").where(known)
-    in_time = applied.where(row.applied_days <= within)
     over = date.fromordinal(max(1, board.day.toordinal() - within)).isoformat()
-    late = board.approved("training").where(~known, row.on < over)
-    used = board.count(in_time)
-    return _share(used, board.count(applied) + board.count(late), within_days=within)
+    used = due = 0
+    for _, on, after, at in board.approved(
+        "training", row.on, row.applied_days, row.applied_position
+    ):
+        applied = at is not None and at <= board.until
+        due += applied or on < over
+        used += applied and after <= within
+    return _share(used, due, within_days=within)
 
 
 def _satisfaction(board: Board) -> Figure:
@@ -410,8 +428,7 @@ def _promotion(board: Board) -> Figure:
 
 
 def _entrants(board: Board) -> Figure:
-    distinct = func.count(approvals.c.member.distinct())
-    return _plain(board.count(board.approved("competition", distinct)))
+    return _plain(len({member for (member,) in board.approved("competition")}))
 
 
 def _kind(name: str) -> Callable[[Board], Figure]:
@@ -566,7 +583,7 @@ KPIS: dict[str, Kpi] = {
     "lectures": Kpi(
         "讲座",
         "Lectures",
-        lambda board: _plain(board.count(board.approved("lecture"))),
+        lambda board: _plain(len(board.approved("lecture"))),
         (*_MEMBERS, *_ACHIEVED),
     ),
     "pairs": Kpi(

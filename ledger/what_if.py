@@ -21,6 +21,11 @@ from ledger.events import (
     HoursVerified,
     JobRan,
     Moved,
+    OrderCancelled,
+    OrderDecided,
+    OrderDisputed,
+    OrderPlaced,
+    OrderSettled,
     PolicyPublished,
     PostedContent,
     RedemptionCancelled,
@@ -75,7 +80,7 @@ class WhatIf:
         self._accounts: dict[str, TimeAccount] = {}
         self._waiting: dict[str, tuple[HoursSubmitted, bool]] = {}
         self._records: dict[str, _Counted] = {}
-        self._paid: dict[str, int] = {}  # by redemption, what was paid and not given back
+        self._paid: dict[str, int] = {}  # by redemption or order, what was paid and not given back
 
     @property
     def total(self) -> Compared:
@@ -108,7 +113,19 @@ class WhatIf:
                     credits = min(event.credits, account.available)
                     account.reserve(event.redemption_id, credits)
                 case RedemptionFulfilled() as event:
-                    self._pay(event, entry.position)
+                    self._pay(event, event.redemption_id, entry.position)
+                case OrderPlaced(hold_credits=int(credits)) as event:
+                    account = self._account(event.member_id)
+                    account.reserve(event.order_id, min(credits, account.available))
+                case OrderSettled() as event:
+                    self._pay(event, event.order_id, entry.position)
+                case OrderCancelled() as event if event.entries:
+                    self._account(event.member_id).settle(event.order_id, 0)
+                case OrderDisputed(credits=int(credits)) as event:
+                    account = self._account(event.member_id)
+                    account.dispute(event, min(credits, account.available))
+                case OrderDecided() as event:
+                    self._account(event.member_id).undispute(event.order_id)
                 case RedemptionCancelled() | RedemptionExpired() as event:
                     self._account(event.member_id).settle(event.redemption_id, 0)
                 case CreditsFrozen() as event:
@@ -116,7 +133,7 @@ class WhatIf:
                     account.freeze(min(event.credits, account.available))
                 case CreditsUnfrozen() as event:
                     account = self._account(event.member_id)
-                    account.unfreeze(min(event.credits, account.frozen))
+                    account.unfreeze(min(event.credits, account.frozen_by_hand))
                 case JobRan() as event:
                     as_of = self._policies.recording(instant(event.as_of)).today.isoformat()
                     for member_id in list(self._accounts):
@@ -145,7 +162,7 @@ class WhatIf:
                     served_on=served_on,
                     values=self._on(served_on, asked),
                 ),
-                self._paid.get(content.redemption_id or "", 0),
+                self._paid.get(content.redemption_id or content.own_order or "", 0),
             ),
         )
         account.waiting[content.record_id] = span
@@ -183,13 +200,15 @@ class WhatIf:
             served_on=counted.served_on,
             reason=event.reason,
             redemption_id=event.redemption_id,
+            order_id=event.order_id,
             **undone,
         )
         account.apply(fact, position)
-        if back is not None and event.redemption_id is not None and fact.paid_from_hold:
-            redeemer = back.account.split(":")[1]
-            self._account(redeemer).apply(fact, position)
-            self._paid[event.redemption_id] += fact.paid_from_hold
+        held_for = event.redemption_id or event.order_id
+        if back is not None and held_for is not None and fact.paid_from_hold:
+            payer = back.account.split(":")[1]
+            self._account(payer).apply(fact, position)
+            self._paid[held_for] += fact.paid_from_hold
         if self._is_asked(event):
             compared = self.members[event.member_id]
             compared.credits += event.credits
@@ -207,16 +226,15 @@ class WhatIf:
             else:
                 account.receive(Lot(event.on, position, credits, event.expires_on))
 
-    def _pay(self, event: RedemptionFulfilled, position: int) -> None:
+    def _pay(self, event: RedemptionFulfilled | OrderSettled, held_for: str, position: int) -> None:
         """Whoever redeemed pays what there is of it; the provider receives as recorded."""
-        redeemer = self._account(event.member_id)
-        hold = redeemer.holds.get(event.redemption_id)
+        payer = self._account(event.member_id)
+        hold = payer.holds.get(held_for)
         if hold is None:  # for a correction, of a record that nothing was paid for in this life
             return
         held = sum(lot.left for lot in hold.open)
-        redeemer.settle(event.redemption_id, min(event.credits, held))
-        paid = self._paid.get(event.redemption_id, 0) + event.credits
-        self._paid[event.redemption_id] = paid
+        payer.settle(held_for, min(event.credits, held))
+        self._paid[held_for] = self._paid.get(held_for, 0) + event.credits
         if event.provider_id is not None:
             provider = self._account(event.provider_id)
             repaid = min(event.credits, provider.receivable)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from ledger.events import EXPIRED, REDEEMED, SERVICE_ISSUE, WRITTEN_OFF
 from projections import trail
 from projections.page import POCKETS
-from projections.schema import accounts, balances, lots, redemptions
+from projections.schema import accounts, balances, lots, orders, redemptions
 
 AGES_DAYS = (0, 30, 90, 180, 365, 730, 1_095)
 """From which age, in days, the next class of lots begins."""
@@ -63,10 +63,11 @@ def is_pool(account: str) -> bool:
 
 
 def _paid_to_members(connection: Connection) -> int:
-    """What peer services have moved between members, and was not given back."""
+    """What peer services and orders have moved between members, and was not given back."""
     paid = func.coalesce(func.sum(redemptions.c.paid), 0)
     query = select(paid).where(redemptions.c.kind == "peer_service")
-    return int(connection.execute(query).scalar_one())
+    ordered = select(func.coalesce(func.sum(orders.c.paid), 0))
+    return sum(int(connection.execute(one).scalar_one()) for one in (query, ordered))
 
 
 def _left(connection: Connection) -> Sequence[tuple[str, int]]:

@@ -97,9 +97,9 @@ class TimeAccount:
             case OrderCancelled():
                 self.settle(event.order_id, 0)
             case OrderDisputed():
-                self._dispute(event)
+                self.dispute(event, event.credits or 0)
             case OrderDecided():
-                self._undispute(event)
+                self.undispute(event.order_id)
             case CreditsExpired():
                 self._post(event.entries)
                 self.lots.expire(event.as_of)
@@ -171,6 +171,23 @@ class TimeAccount:
         self.available = Credits(self.available + released)
         self.lots.put_back(hold.open)
 
+    def dispute(self, event: OrderDisputed, credits: int) -> None:
+        """So much is frozen: first of what the order had come to, then the oldest."""
+        self.available = Credits(self.available - credits)
+        self.frozen = Credits(self.frozen + credits)
+        frozen = self.disputed[event.order_id] = Lots()
+        frozen.put_back(self.lots.take_back(event.lots, credits))
+
+    def undispute(self, order_id: str) -> None:
+        """What a dispute froze is available again, as the lots that it was."""
+        frozen = self.disputed.pop(order_id, None)
+        if frozen is None:  # of a record that had waited, nothing was
+            return
+        credits = sum(lot.left for lot in frozen.open)
+        self.frozen = Credits(self.frozen - credits)
+        self.available = Credits(self.available + credits)
+        self.lots.put_back(frozen.open)
+
     def copied(self) -> "TimeAccount":
         """Another account of the same past, to see what a further fact would make of it."""
         other = copy(self)
@@ -225,21 +242,6 @@ class TimeAccount:
             assert held_for is not None  # noqa: S101
             back = self.lots.take_back([(event.on, position)], credits)
             self.hold(held_for, credits, back)
-
-    def _dispute(self, event: OrderDisputed) -> None:
-        """So much is frozen: first of what the order had come to, then the oldest."""
-        credits = event.credits or 0
-        self.available = Credits(self.available - credits)
-        self.frozen = Credits(self.frozen + credits)
-        frozen = self.disputed[event.order_id] = Lots()
-        frozen.put_back(self.lots.take_back(event.lots, credits))
-
-    def _undispute(self, event: OrderDecided) -> None:
-        """What a dispute froze is available again, as the lots that it was."""
-        credits = event.credits or 0
-        self.frozen = Credits(self.frozen - credits)
-        self.available = Credits(self.available + credits)
-        self.lots.put_back(self.disputed.pop(event.order_id).open)
 
     def _be_paid(self, event: RedemptionFulfilled | OrderSettled, position: int) -> None:
         """This person has served another, who pays."""

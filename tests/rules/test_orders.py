@@ -1,13 +1,14 @@
 """Needs and orders: the worked case of DOMAIN 6, each step, each refusal, what is paid once."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 
 import pytest
 
 from ledger import commands
 from ledger.events import (
+    Entry,
     HoursRejected,
     HoursReversed,
     HoursSubmitted,
@@ -32,6 +33,7 @@ from ledger.events import (
     SubmittedHoursVerified,
 )
 from ledger.units import new_id
+from ledger.what_if import WhatIf
 from tests.rules.asked import ADMIN, correct, reject, reverse, verify
 from tests.rules.test_careers import certified
 from tests.rules.town import LI, NOW, OTHER, STAMP, ZHANG, Town, policy, shanghai, town, visit
@@ -739,6 +741,12 @@ def test_credits_come_from_somewhere_and_go_nowhere_twice(seed: int) -> None:
         given.at += timedelta(minutes=rng.randint(0, 5))
         given.when(anything(rng, given, orders))
     balanced(given)
+    same_again = WhatIf({}, date(2020, 1, 1), date(2030, 1, 1))
+    same_again.tell(
+        Entry(position, fact.stream, 0, type(fact).__name__, fact)
+        for position, fact in enumerate(given.facts, 1)
+    )
+    assert same_again.total.difference == 0
     for member in (ZHANG, LI, WORKER):
         account = given.state(f"account:{member}")
         assert sum(lot.left for lot in account.lots.open) == account.available

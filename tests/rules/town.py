@@ -28,6 +28,7 @@ class Town:
     def __init__(self, at: datetime = NOW) -> None:
         self.at = at
         self.facts: list[Event] = []
+        self.asked: list[Command] = []  # what was not refused
         self.states: dict[str, Any] = {}
         self.receipts: dict[str, str] = {}
         self.names = {"key00001": "Wang", "key00002": "Zhao"}
@@ -54,6 +55,7 @@ class Town:
             states |= {name: self.state(key) for name, key in keys.items()}
             keys = command.then_relies_on(states)
         facts = RULEBOOK[type(command)](command, **states)
+        self.asked.append(command)
         for fact in facts:
             stamped = {
                 "actor": command.actor,

@@ -1,9 +1,11 @@
 """Targets of figures over HTTP: set, withdraw, look up."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import Field
+from sqlalchemy import Connection
 
 from api.asks import Ask, Code, Day, ReasonNeededAsk
 from api.call import Call
@@ -13,15 +15,17 @@ from api.field_facts import (
     FieldQuery,
     Filed,
     FiledWritten,
-    answer_field,
     verb,
 )
+from api.lists import answer_page
 from ledger.commands import SetTarget, WithdrawTarget
 from ledger.desk import Done
 from ledger.events import KpiId
 from ledger.units import new_id
+from projections import board, shelves
 from projections import field_shelves as view
-from projections import shelves
+from projections.listing import Item, Listed
+from projections.page import published
 
 Aimed = Literal["set", "withdrawn"]
 
@@ -83,13 +87,41 @@ class TargetsQuery(FieldQuery):
 
 
 async def targets(call: Call) -> web.Response:
-    """The targets."""
-    return await answer_field(call, view.TARGETS, "kpi", "status")
+    """The targets, each with what its figure comes to today."""
+    return await answer_page(call, _aimed, call.query)
 
 
 async def target(call: Call) -> web.Response:
     """One target."""
-    return await call.read(shelves.item, view.TARGETS, call.path["id"])
+    return await call.read(_target_of, call.path["id"])
+
+
+def _aimed(connection: Connection, query: TargetsQuery) -> Listed:
+    said = {"unit": query.unit, "kpi": query.kpi, "status": query.status}
+    filters = {name: wanted for name, wanted in said.items() if wanted is not None}
+    page = shelves.listing(
+        connection,
+        view.TARGETS,
+        query.after,
+        query.limit,
+        organisation=query.organisation,
+        filters=filters,
+    )
+    _add_actuals(connection, page.items)
+    return page
+
+
+def _target_of(connection: Connection, id: str) -> Item | None:
+    found = shelves.item(connection, view.TARGETS, id)
+    _add_actuals(connection, [] if found is None else [found])
+    return found
+
+
+def _add_actuals(connection: Connection, found: list[Item]) -> None:
+    today = published(connection).recording(datetime.now(UTC)).today
+    said = board.actuals(connection, [(one["kpi"], one["unit"]) for one in found], today)
+    for one, actual in zip(found, said, strict=True):
+        one["actual"] = actual
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -112,6 +144,7 @@ class Target(Filed):
     unit: Annotated[Code | None, Field(description="None: of the whole field.")]
     kpi: KpiId
     value: Annotated[int, Field(description="As the figure itself is told.")]
+    actual: Annotated[int | None, Field(description="What the figure comes to today.")]
     due_on: DayText
     status: Aimed
 

@@ -617,6 +617,15 @@ def read(
     return [_told(board, name) for name in names]
 
 
+def actuals(
+    connection: Connection, wanted: Sequence[tuple[str, str | None]], day: date
+) -> list[int | None]:
+    """What indicators come to, each of a unit, or of the whole ledger."""
+    until = position_at(connection, day)
+    boards = {unit: Board(connection, unit, day, until) for _, unit in wanted}
+    return [KPIS[name].read(boards[unit]).value for name, unit in wanted]
+
+
 def _told(board: Board, name: str) -> Item:
     if name == TARGETS:
         return _targets(board)
@@ -638,13 +647,9 @@ def _targets(board: Board) -> Item:
     if board.unit is not None:
         query = query.where(row.unit.in_(select(subtree(board.unit).c.code)))
     found, met = [], 0
-    boards: dict[str | None, Board] = {board.unit: board}
-    for target in board.connection.execute(query.order_by(row.position)):
-        there = boards.get(target.unit) or Board(
-            board.connection, target.unit, board.day, board.until
-        )
-        boards[target.unit] = there
-        actual = KPIS[target.kpi].read(there).value
+    aimed = board.connection.execute(query.order_by(row.position)).all()
+    said = actuals(board.connection, [(one.kpi, one.unit) for one in aimed], board.day)
+    for target, actual in zip(aimed, said, strict=True):
         if actual is not None:
             less = target.kpi in _THE_LESS
             is_met = actual <= target.value if less else actual >= target.value

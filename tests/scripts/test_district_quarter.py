@@ -267,6 +267,9 @@ def live(all: District) -> None:
     assert whole["time_to_assess_minutes"]["value"] == 4_500
     assert whole["tiers"]["inputs"]["PROFESSIONAL"] == 1
     assert whole["targets"]["inputs"]["targets"][0]["actual"] == 1
+    (target,) = all.auditor.get("/v1/targets?unit=west&kpi=pairs")["data"]
+    assert (target["value"], target["actual"]) == (2, 1)
+    assert all.auditor.get(f"/v1/targets/{target['id']}")["actual"] == 1
     explained(all.auditor, fallen)
     indexes = all.auditor.get("/v1/supervision-index?unit=west")["data"]
     assert {index["unit"] for index in indexes} >= {"west", "lake"}

@@ -11,7 +11,23 @@ from sqlalchemy import select
 
 from ledger import commands
 from ledger.databases import reading
-from ledger.events import Event, encode
+from ledger.events import (
+    AchievementApplied,
+    AchievementApproved,
+    AchievementSubmitted,
+    CertificationSubmitted,
+    CertificationVerified,
+    Event,
+    MemberRegistered,
+    OrderCompleted,
+    OrderPlaced,
+    OrderRated,
+    OrganisationAdded,
+    ProjectAdvanced,
+    ProjectBegun,
+    UnitAdded,
+    encode,
+)
 from ledger.store import Store
 from ledger.units import Refused, instant, new_id
 from projections import board, kept_rows, schema
@@ -19,7 +35,7 @@ from projections import views as loop
 from projections.replay import replay
 from projections.solvency import solvency
 from projections.views import Views
-from tests.projections.history import write
+from tests.projections.history import number, write
 from tests.recount import differences
 from tests.rules.asked import reverse
 from tests.rules.test_careers import approve, certified, did, put_to_use, revoke
@@ -53,8 +69,8 @@ def quarter(seed: int) -> list[Event]:
             except Refused:
                 return
 
-    for number in range(DAYS):
-        given.at = NOW - timedelta(days=DAYS - number, hours=rng.randint(0, 20))
+    for gone in range(DAYS):
+        given.at = NOW - timedelta(days=DAYS - gone, hours=rng.randint(0, 20))
         day = (given.at - timedelta(days=rng.randint(1, 25))).date().isoformat()
         start = rng.randint(6, 18)
         post = visit(
@@ -142,8 +158,8 @@ def test_the_board_of_each_day_is_what_its_events_come_to(
     ]
     first = instant(facts[0].recorded_at).date()
     with reading(views.engine) as connection:
-        for number in range(0, DAYS + 3, 4):
-            day = first + timedelta(days=number)
+        for after in range(0, DAYS + 3, 4):
+            day = first + timedelta(days=after)
             until = board.position_at(connection, day)
             for unit in (None, "west", "lake", "hill"):
                 found = board.read(connection, list(board.KPIS), unit, day)
@@ -172,3 +188,75 @@ def test_before_the_first_fact_the_board_is_empty(views: Views) -> None:
         assert found is not None
         assert {kpi["value"] for kpi in found} == {0, None}
         assert board.read(connection, ["cases"], "west", date(2026, 3, 1)) is None
+
+
+def test_the_worked_shares_of_the_domain(store: Store, views: Views) -> None:
+    """1 142 of 2 500, 46 of 50, 493 of 500, 6 of 30 (DOMAIN, section 9)."""
+    people = [number(n) for n in range(2_500)]
+    facts: list[Event] = [UnitAdded(code="lake", name="湖街", level="district")]
+    facts.append(OrganisationAdded(code="org-a", name="甲", kind="volunteer", unit="lake"))
+    at, ours = "2026-03-01T04:00:00Z", {"organisation": "org-a"}
+    for nth, member in enumerate(people):
+        said = {**ours, "member_id": member}
+        facts.append(MemberRegistered(**said, roles=("community_worker",), unit="lake"))
+        if nth < 1_142:
+            id, on = number(10_000 + nth), "2020-05-01"
+            facts.append(
+                CertificationSubmitted(
+                    **said,
+                    certification_id=id,
+                    level="assistant",
+                    certificate_ref="c",
+                    obtained_on=on,
+                )
+            )
+            facts.append(
+                CertificationVerified(
+                    **said,
+                    certification_id=id,
+                    level="assistant",
+                    source="certificate",
+                    points=100,
+                    worth=100,
+                    on=on,
+                    policy_version=1,
+                )
+            )
+        if nth < 50:
+            id = number(20_000 + nth)
+            about = {**said, "achievement_id": id, "on": "2025-03-01"}
+            facts.append(AchievementSubmitted(**about, kind="training", ref="t", hours=1))
+            facts.append(
+                AchievementApproved(**about, source="training", points=1, policy_version=1)
+            )
+            if nth < 46:
+                facts.append(AchievementApplied(**about | {"on": "2025-04-01"}, ref="u"))
+        if nth < 500:
+            about = {**ours, "order_id": number(30_000 + nth), "at": at, "member_id": member}
+            plan = {"planned_from": at, "planned_to": at, "responsible": "s"}
+            facts.append(OrderPlaced(**about, **plan, activity="a", category="c", unit="lake"))
+            facts.append(OrderCompleted(**about, record_id=number(40_000 + nth)))
+            stars = 4 if nth < 493 else 3
+            facts.append(OrderRated(**about, dispatched_to="org-a", unit="lake", stars=stars))
+        if nth < 30:
+            about = {**ours, "project_id": number(50_000 + nth)}
+            facts.append(
+                ProjectBegun(**about, title="p", unit="lake", category="c", on="2026-01-01")
+            )
+            stages = ("design", "implementation", "incubated", "promoted")[: 3 + (nth < 6)]
+            facts += [ProjectAdvanced(**about, stage=one, on="2026-01-02") for one in stages]
+    write(store, facts, every=timedelta(seconds=1))
+    views.catch_up()
+    wanted = {
+        "certification_rate": (4_568, 1_142, 2_500),
+        "training_conversion_rate": (9_200, 46, 50),
+        "satisfaction_rate": (9_860, 493, 500),
+        "promotion_rate": (2_000, 6, 30),
+        "rating_coverage": (10_000, 500, 500),
+    }
+    with reading(views.engine) as connection:
+        found = board.read(connection, list(wanted), "lake", date(2026, 3, 2))
+    assert found is not None
+    assert {
+        kpi["id"]: (kpi["value"], kpi["numerator"], kpi["denominator"]) for kpi in found
+    } == wanted

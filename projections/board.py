@@ -20,6 +20,7 @@ from projections.listing import Item
 from projections.page import published
 from projections.schema import (
     TALLIED,
+    agreement_terms,
     agreements,
     approvals,
     balances,
@@ -205,10 +206,13 @@ class Board:
             query.where(table.c.position <= self.until, self.here(table.c.unit), *conditions)
         )
 
-    def in_force(self, table: Any, *conditions: Any) -> int:
-        """The same of things with a term, that are in force on the date."""
+    def in_force(self, table: Any, *conditions: Any, planned: Any = None) -> int:
+        """The same of things with a term, that are in force on the date.
+
+        `planned` is the last date as it was known, where that has been moved.
+        """
         text, column = self.day.isoformat(), table.c
-        last = func.coalesce(column.planned_last, _NEVER)
+        last = func.coalesce(column.planned_last if planned is None else planned, _NEVER)
         ended = and_(column.ended_position.is_not(None), column.ended_position <= self.until)
         return self.total(
             table,
@@ -431,6 +435,18 @@ def _entrants(board: Board) -> Figure:
     return _plain(len({member for (member,) in board.approved("competition")}))
 
 
+def _pairs(board: Board) -> Figure:
+    term = agreement_terms.c
+    known = (
+        select(term.last)
+        .where(term.agreement_id == agreements.c.agreement_id, term.position <= board.until)
+        .order_by(term.position.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return _plain(board.in_force(agreements, planned=known))
+
+
 def _kind(name: str) -> Callable[[Board], Figure]:
     return lambda board: _plain(board.in_force(partners, partners.c.kind == name))
 
@@ -589,7 +605,7 @@ KPIS: dict[str, Kpi] = {
     "pairs": Kpi(
         "结对",
         "Pairs of communities and agencies",
-        lambda board: _plain(board.in_force(agreements)),
+        _pairs,
         (*_TREE, "AgreementSigned", "AgreementAmended", "AgreementEnded"),
     ),
 }

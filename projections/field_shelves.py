@@ -34,6 +34,7 @@ from projections import trail
 from projections.listing import Item, Listed, listed
 from projections.page import Page
 from projections.schema import (
+    agreement_terms,
     agreements,
     balances,
     conversions,
@@ -151,10 +152,12 @@ def _tell_of_work(page: Page, entry: Entry) -> None:
                 *(event.agency, event.version, event.hash),
                 *(event.first, event.last, event.last, None, "signed"),
             )
+            page.new(agreement_terms).append((at, event.agreement_id, event.last))
         case AgreementAmended():
             said = {"version": event.version, "hash": event.hash}
             said |= {"planned_last": event.last, "last": event.last}
             change(page, AGREEMENTS, event.agreement_id, at, **said)
+            page.new(agreement_terms).append((at, event.agreement_id, event.last))
         case AgreementEnded():
             said = _ended(event.last, event.reason, at)
             change(page, AGREEMENTS, event.agreement_id, at, **said)

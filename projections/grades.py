@@ -1,11 +1,13 @@
 """Grades and supervision indexes: what was computed and said, and which of it holds."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, func, literal, or_, select
+from sqlalchemy import Connection, Select, Table, func, literal, or_, select
 
+from ledger.commands import GRADES
 from ledger.events import (
     GradeAppealDecided,
     GradeAppealed,
@@ -125,36 +127,53 @@ def listing(
         query = query.where(column.position <= until)
     if unit is not None:
         query = query.where(or_(*(column.subject.in_(some) for some in _subjects_at(unit))))
-    return listed(
-        connection,
-        query,
-        column.position,
-        after,
-        limit,
-        lambda row: grade(connection, row.subject, today, until),
+    page = listed(
+        connection, query, column.position, after, limit, lambda row: {"subject": row.subject}
     )
+    subjects = [item["subject"] for item in page.items]
+    return Listed(_grades(connection, subjects, today, until), page.next)
 
 
 def grade(connection: Connection, subject: str, day: date, until: int | None = None) -> Item:
     """Everything about a subject's grade: what was computed and why, what was said."""
-    said = _last(connection, select(grade_overrides), _SAID, subject, until)
-    computed = _last(connection, select(grade_computations), _COMPUTED, subject, until)
-    appeal = _last(connection, select(grade_appeals), grade_appeals.c, subject, until)
-    data = {} if computed is None else orjson.loads(computed.data)
-    ran = select(job_runs).where(job_runs.c.job == "grades")
+    (found,) = _grades(connection, [subject], day, until)
+    return found
+
+
+def _grades(
+    connection: Connection, subjects: Sequence[str], day: date, until: int | None
+) -> list[Item]:
+    """The same of several subjects, in their order."""
+    said, computed, appeals = (
+        _newest(connection, table, subjects, until)
+        for table in (grade_overrides, grade_computations, grade_appeals)
+    )
+    ran = select(job_runs.c.as_of).where(job_runs.c.job == GRADES)
     if until is not None:
         ran = ran.where(job_runs.c.position <= until)
-    run = connection.execute(ran.order_by(job_runs.c.position.desc()).limit(1)).first()
+    run = connection.execute(ran.order_by(job_runs.c.position.desc()).limit(1)).scalar()
+    return [
+        _told(subject, said.get(subject), computed.get(subject), appeals.get(subject), run, day)
+        | {"appeal": _appeal(appeals.get(subject), until)}
+        for subject in subjects
+    ]
+
+
+def _told(subject: str, said: Any, computed: Any, appeal: Any, run: str | None, day: date) -> Item:
+    data = {} if computed is None else orjson.loads(computed.data)
+    value = data.get("grade", UNGRADED)
+    if said is not None and said.until >= day.isoformat():
+        value = said.grade
     at = max((row.position for row in (said, computed, appeal) if row is not None), default=None)
     return {
         "id": subject,
         "subject": subject,
-        "value": in_force(connection, subject, day, until),
+        "value": value,
         "computed": data.get("grade"),
         "score": data.get("score"),
         "as_of": data.get("as_of"),
         "window_from": data.get("window_from"),
-        "confirmed_as_of": None if run is None or computed is None else run.as_of,
+        "confirmed_as_of": None if computed is None else run,
         "components": {name: data.get(name) for name in COMPONENTS},
         "inputs": {name: data[name] for name in COUNTED} if data else None,
         "rising": data.get("rising"),
@@ -163,17 +182,34 @@ def grade(connection: Connection, subject: str, day: date, until: int | None = N
         "override": None
         if said is None
         else {name: said._mapping[name] for name in ("grade", "reason", "until", "recorded_at")},
-        "appeal": None
-        if appeal is None
-        else {
-            "id": appeal.appeal_id,
-            "reason": appeal.reason,
-            "status": appeal.status,
-            "decided_reason": appeal.decided_reason,
-            "recorded_at": appeal.recorded_at,
-        },
         "position": at,
     }
+
+
+def _appeal(row: Any, until: int | None) -> Item | None:
+    """An appeal as it was known at a position: what was decided later was open."""
+    if row is None:
+        return None
+    decided = until is None or row.changed_position <= until
+    return {
+        "id": row.appeal_id,
+        "reason": row.reason,
+        "status": row.status if decided else "open",
+        "decided_reason": row.decided_reason if decided else None,
+        "recorded_at": row.recorded_at,
+    }
+
+
+def _newest(
+    connection: Connection, table: Table, subjects: Sequence[str], until: int | None
+) -> dict[str, Any]:
+    """The last row of each of some subjects, as known now or at a position."""
+    column = table.c
+    last = select(func.max(column.position)).where(column.subject.in_(subjects))
+    if until is not None:
+        last = last.where(column.position <= until)
+    query = select(table).where(column.position.in_(last.group_by(column.subject)))
+    return {row.subject: row for row in connection.execute(query)}
 
 
 def counted(

@@ -12,12 +12,8 @@ from ledger.bulk_rows import upsert_many
 from ledger.events import Entry
 from ledger.policy import Policies
 from ledger.units import instant, recorded_text
+from projections.kept_rows import HELD_SHARE
 from projections.schema import TALLIED, days, tallies
-
-_PLACES = {name: place for place, name in enumerate(TALLIED)}
-
-HELD_SHARE = 10
-"""A rebuild holds back so many times fewer of these rows than of running ones."""
 
 
 class KeptTallies:
@@ -44,13 +40,12 @@ class KeptTallies:
         )
         self._newest = {row.unit: list(row) for row in connection.execute(query)}
 
-    def add(self, unit: str, day: str, **by: int) -> None:
-        """A unit has so much more of something on a date."""
+    def of(self, unit: str, day: str) -> list[int]:
+        """What a page adds to a unit's totals on a date, in the order of TALLIED: to be changed."""
         added = self._added.get((day, unit))
         if added is None:
             added = self._added[day, unit] = [0] * len(TALLIED)
-        for name, more in by.items():
-            added[_PLACES[name]] += more
+        return added
 
     def sum_up(self) -> None:
         """Go on with the totals by what a page has added, in the order of dates."""

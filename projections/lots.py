@@ -33,7 +33,7 @@ from ledger.events import (
 from ledger.rules.lots import Lot, Lots
 from projections.kept_lots import MemberLots, dispute
 from projections.page import POCKETS, Page, pocket
-from projections.schema import balances, lots
+from projections.schema import CREDIT_DAYS, CREDITS, EARNED, REDEEMED, balances, lots
 
 HEARS = frozenset(
     {
@@ -59,8 +59,9 @@ def project(page: Page) -> None:
             case MemberChanged(unit=str(unit)) as event:
                 told.live_at(event.member_id, unit)
             case HoursVerified() | SubmittedHoursVerified() as event:
-                told.tally(event.member_id, earned=-dict(event.entries).get(SERVICE_ISSUE, 0))
-                received = dict(event.entries).get(f"person:{event.member_id}:available", 0)
+                lines = dict(event.entries)
+                told.tally(event.member_id)[EARNED] -= lines.get(SERVICE_ISSUE, 0)
+                received = lines.get(f"person:{event.member_id}:available", 0)
                 if received:
                     lot = Lot(event.served_on, entry.position, received, event.expires_on)
                     told.add(event.member_id, lot)
@@ -120,7 +121,7 @@ def _take_back(told: "_Told", event: HoursReversed, position: int) -> None:
     lines = dict(event.entries)
     mine = told.lots_of(event.member_id).available
     taken = -lines.get(f"person:{event.member_id}:available", 0)
-    told.tally(event.member_id, earned=-lines.get(SERVICE_ISSUE, 0))
+    told.tally(event.member_id)[EARNED] -= lines.get(SERVICE_ISSUE, 0)
     for given in mine.take_back(event.lots, taken):
         told.change(event.member_id, given.position, left=-given.left)
         told.lose(event.member_id, given)
@@ -131,7 +132,7 @@ def _take_back(told: "_Told", event: HoursReversed, position: int) -> None:
         if other is None or other.member_id == event.member_id:
             continue
         assert event.on is not None  # noqa: S101  (a payment went back)
-        told.tally(other.member_id, redeemed=-credits)
+        told.tally(other.member_id)[REDEEMED] -= credits
         told.add(other.member_id, Lot(event.on, position, credits, event.expires_on))
         if POCKETS[other.place] == "held":
             held_for = event.redemption_id or event.order_id
@@ -144,7 +145,7 @@ def _take_back(told: "_Told", event: HoursReversed, position: int) -> None:
 def _end_hold(told: "_Told", member_id: str, held_for: str, paid: int) -> None:
     """What is paid is gone; the rest is available again."""
     hold = told.end_hold(member_id, held_for)
-    told.tally(member_id, redeemed=paid)
+    told.tally(member_id)[REDEEMED] += paid
     for lot in hold.take(paid):
         told.change(member_id, lot.position, held=-lot.left)
         told.lose(member_id, lot)
@@ -223,30 +224,33 @@ class _Told:
     def add(self, member_id: str, lot: Lot) -> None:
         """One more earning."""
         self._lots.add(self._page.balances[member_id].id, lot)
-        self.tally(member_id, credits=lot.left, credit_days=lot.left * _ordinal(lot.dated))
+        self._weigh(member_id, lot, 1)
 
     def lose(self, member_id: str, lot: Lot) -> None:
         """So much of a lot is the member's no more."""
-        self.tally(member_id, credits=-lot.left, credit_days=-lot.left * _ordinal(lot.dated))
+        self._weigh(member_id, lot, -1)
 
-    def tally(self, member_id: str, **by: int) -> None:
-        """There is so much more of something where the member lives."""
-        if any(by.values()):
-            self._page.tallies.add(self._page.balances[member_id].unit, self.day, **by)
+    def tally(self, member_id: str) -> list[int]:
+        """What is added to the totals of where the member lives, on the date of the entry."""
+        return self._page.tallies.of(self._page.balances[member_id].unit, self.day)
 
     def live_at(self, member_id: str, unit: str) -> None:
         """The member lives there from now on, and so does what is theirs."""
-        account = self._page.balances.change(member_id)
+        account, lots = self._page.balances.change(member_id), list[Lot]()
         if account.unit:
             mine = self.lots_of(member_id)
-            lots = [*mine.available.open, *mine.frozen.open]
-            lots += [lot for hold in mine.holds.values() for lot in hold.open]
-            for lot in lots:
-                self.lose(member_id, lot)
-            account.unit = unit
-            for lot in lots:
-                self.tally(member_id, credits=lot.left, credit_days=lot.left * _ordinal(lot.dated))
+            for some in (mine.available, mine.frozen, *mine.holds.values()):
+                lots += some.open
+        for lot in lots:
+            self._weigh(member_id, lot, -1)
         account.unit = unit
+        for lot in lots:
+            self._weigh(member_id, lot, 1)
+
+    def _weigh(self, member_id: str, lot: Lot, sign: int) -> None:
+        tally = self.tally(member_id)
+        tally[CREDITS] += sign * lot.left
+        tally[CREDIT_DAYS] += sign * lot.left * _ordinal(lot.dated)
 
     def change(self, member_id: str, position: int, **by: int) -> None:
         """A lot has so much more or less: left, held, frozen, expired."""

@@ -16,13 +16,10 @@ from ledger.events import (
     NeedReported,
     NeedResolved,
     OrderAccepted,
-    OrderCancelled,
     OrderCheckedIn,
     OrderCompleted,
     OrderDecided,
-    OrderDeclined,
     OrderDispatched,
-    OrderDisputed,
     OrderEvent,
     OrderPlaced,
     OrderRated,
@@ -43,8 +40,8 @@ STEPS = frozenset(
     }
 )
 
-RECORDS = frozenset({"HoursVerified", "HoursSubmitted", "HoursReversed"})
-"""What an order's own record becomes."""
+HEARS = STEPS | {"HoursVerified", "HoursSubmitted", "HoursReversed"}
+"""The steps, and what an order's own record becomes."""
 
 _NEED, _ORDER = needs.c, orders.c
 _INNER = ("changed_position", "cursor_", "due_at")
@@ -52,7 +49,7 @@ _INNER = ("changed_position", "cursor_", "due_at")
 
 def project(page: Page) -> None:
     """A row for every need and every order; each step changes the row."""
-    entries = [entry for entry in page.of(STEPS | RECORDS) if _concerns(entry)]
+    entries = [entry for entry in page.of(HEARS) if _concerns(entry)]
     if not entries:
         return
     for table, id in ((needs, "need_id"), (orders, "order_id")):
@@ -65,12 +62,12 @@ def project(page: Page) -> None:
 
 def _concerns(entry: Entry) -> bool:
     """Is it a step, or of a record that an order's check-out made?"""
-    match entry.event:
-        case HoursVerified(order_id=order_id) | HoursSubmitted(order_id=order_id) as event:
-            return order_id is not None and event.own_order is not None
-        case HoursReversed(order_id=order_id):
-            return order_id is not None
-    return True
+    event: Any = entry.event
+    if entry.type in STEPS:
+        return True
+    return event.order_id is not None and (
+        isinstance(event, HoursReversed) or event.own_order is not None
+    )
 
 
 def _tell_need(page: Page, entry: Entry) -> None:
@@ -153,8 +150,6 @@ def _tell_order(page: Page, entry: Entry) -> None:
             page.rows(orders).change(order_id)["record_id"] = event.record_id
         case HoursReversed(order_id=str(order_id)):
             page.rows(orders).change(order_id)["paid"] += event.paid_from_hold or 0
-        case OrderDeclined() | OrderCancelled() | OrderDisputed() | _:
-            pass
 
 
 def _steps(before: str, status: str, entry: Entry) -> str:

@@ -150,6 +150,8 @@ class Page:
 
     def day(self, position: int) -> str:
         """The local date on which an entry of the page was recorded."""
+        if len(self._begun) == 1:
+            return self._begun[0][1]
         for first, day in reversed(self._begun):
             if first <= position:
                 return day

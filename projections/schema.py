@@ -50,6 +50,11 @@ TALLIED = (
 )
 """What is counted by unit. `credit_days` are credits times the ordinal of their lots' dates."""
 
+VERIFIED, LATE, BACKFILLED, OVERLAP_MINUTES, CAPPED = range(5)
+CREDITS, CREDIT_DAYS, EARNED, REDEEMED = range(5, 9)
+ACCEPTED, DECLINED, TIMED_OUT, COMPLETED, RATED, SATISFIED, RESOLVED = range(9, 16)
+"""The place of each."""
+
 metadata = MetaData()
 _Text = Text().with_variant(Text(collation="C"), "postgresql")
 _Whole = BigInteger().with_variant(Integer(), "sqlite")
@@ -584,6 +589,14 @@ agreements = _filed(
     *_term(),
     _text("status"),  # signed, ended
 )
+agreement_terms = Table(
+    "agreement_terms",  # the last date of an agreement, as it was signed and amended
+    metadata,
+    _whole("position", primary_key=True),
+    _text("agreement_id"),
+    _text("last"),
+    Index("agreement_terms_by_agreement", "agreement_id", "position"),
+)
 meetings = _filed(
     "meetings",
     "meeting_id",
@@ -926,7 +939,7 @@ THINGS = {
 HISTORIES = (
     *(units, policies, grade_overrides, period_changes, member_organisations, member_seats),
     *(grade_computations, supervision_indexes, job_runs),
-    *(journal_lines, passbook, career_facts, waits, trail),
+    *(journal_lines, passbook, career_facts, agreement_terms, waits, trail),
 )
 """The views that keep every line at its position; the others say what stands now."""
 

@@ -21,7 +21,25 @@ from ledger.events import (
 )
 from ledger.quality import GOOD_STARS
 from projections.page import Page
-from projections.schema import days, needs, orders, service_records, waits
+from projections.schema import (
+    ACCEPTED,
+    BACKFILLED,
+    CAPPED,
+    COMPLETED,
+    DECLINED,
+    LATE,
+    OVERLAP_MINUTES,
+    RATED,
+    RESOLVED,
+    SATISFIED,
+    TIMED_OUT,
+    VERIFIED,
+    days,
+    needs,
+    orders,
+    service_records,
+    waits,
+)
 
 RECORDS = frozenset({"HoursVerified", "SubmittedHoursVerified", "HoursReversed"})
 STEPS = frozenset(
@@ -53,27 +71,23 @@ def _add_records(page: Page) -> None:
         day = page.day(entry.position)
         match entry.event:
             case HoursVerified() as event:
-                page.tallies.add(
-                    *(event.place, day),
-                    verified=1,
-                    late=event.late,
-                    backfilled=event.evidence == "backfilled",
-                    overlap_minutes=event.overlap_minutes,
-                    capped=event.capped or 0,
-                )
+                tally = page.tallies.of(event.place, day)
+                tally[VERIFIED] += 1
+                tally[LATE] += event.late
+                tally[BACKFILLED] += event.evidence == "backfilled"
+                tally[OVERLAP_MINUTES] += event.overlap_minutes
+                tally[CAPPED] += event.capped or 0
             case SubmittedHoursVerified(record_id=id) | HoursReversed(record_id=id) as event:
                 row = known.get(id)
                 if row is None:  # a journal that is not ours may never have posted it
                     continue
                 sign = -1 if isinstance(event, HoursReversed) else 1
-                page.tallies.add(
-                    *(row.place, day),
-                    verified=sign,
-                    late=sign * row.late,
-                    backfilled=sign * (row.evidence == "backfilled"),
-                    overlap_minutes=sign * row.overlap_minutes,
-                    capped=sign * row.capped,
-                )
+                tally = page.tallies.of(row.place, day)
+                tally[VERIFIED] += sign
+                tally[LATE] += sign * row.late
+                tally[BACKFILLED] += sign * (row.evidence == "backfilled")
+                tally[OVERLAP_MINUTES] += sign * row.overlap_minutes
+                tally[CAPPED] += sign * row.capped
 
 
 def _known(page: Page, ids: list[str]) -> dict[str, Any]:
@@ -90,23 +104,26 @@ def _add_steps(page: Page) -> None:
     """Each step counts at the unit of its need or order."""
     rows = page.new(waits)
     for entry in page.of(STEPS):
-        day, at = page.day(entry.position), entry.position
-        match entry.event:
-            case NeedAssessed() as event:
-                unit = page.rows(needs)[event.need_id]["unit"]
-                rows.append((at, "assess", unit, event.waited_minutes))
-            case NeedResolved() as event:
-                page.tallies.add(page.rows(needs)[event.need_id]["unit"], day, resolved=1)
-            case OrderRated() as event:
-                good = event.stars >= GOOD_STARS
-                page.tallies.add(event.unit, day, rated=1, satisfied=good)
-            case OrderAccepted() as event:
-                unit = page.rows(orders)[event.order_id]["unit"]
-                rows.append((at, "accept", unit, event.waited_minutes))
-                page.tallies.add(unit, day, accepted=1)
-            case OrderDeclined() as event:
-                page.tallies.add(page.rows(orders)[event.order_id]["unit"], day, declined=1)
-            case OrderTimedOut() as event:
-                page.tallies.add(page.rows(orders)[event.order_id]["unit"], day, timed_out=1)
-            case OrderCompleted() as event:
-                page.tallies.add(page.rows(orders)[event.order_id]["unit"], day, completed=1)
+        event: Any = entry.event
+        if isinstance(event, NeedAssessed | NeedResolved):
+            unit = page.rows(needs)[event.need_id]["unit"]
+        else:
+            unit = page.rows(orders)[event.order_id]["unit"]
+        tally = page.tallies.of(unit, page.day(entry.position))
+        match event:
+            case NeedAssessed():
+                rows.append((entry.position, "assess", unit, event.waited_minutes))
+            case NeedResolved():
+                tally[RESOLVED] += 1
+            case OrderAccepted():
+                rows.append((entry.position, "accept", unit, event.waited_minutes))
+                tally[ACCEPTED] += 1
+            case OrderDeclined():
+                tally[DECLINED] += 1
+            case OrderTimedOut():
+                tally[TIMED_OUT] += 1
+            case OrderCompleted():
+                tally[COMPLETED] += 1
+            case OrderRated():
+                tally[RATED] += 1
+                tally[SATISFIED] += event.stars >= GOOD_STARS

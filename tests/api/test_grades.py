@@ -1,13 +1,14 @@
 """Grade overrides over HTTP, and how they change who must verify."""
 
 import csv
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 
 from ledger.commands import ComputeGrade, ComputeSupervisionIndex, Counts, IndexCounts
+from projections import grades
 from tests.api.house import CLI, House
 from tests.api.people import joined
 from tests.api.visits import visit
@@ -170,6 +171,11 @@ async def test_an_appeal_is_heard_by_another(house: House) -> None:
     assert (said.status, said.json["status"]) == (200, "upheld")
     found = (await house.verifier.get(f"{ORG}?min_position={house.position}")).json
     assert (found["value"], found["computed"], found["appeal"]["status"]) == ("G1", "G3", "upheld")
+    with house.ledger.views_engine.connect() as connection:  # before it was decided
+        until = house.position - 2
+        then = grades.grade(connection, "organisation:org-a", date(2026, 3, 10), until)
+    assert (then["value"], then["appeal"]["status"]) == ("G3", "open")
+    assert then["appeal"]["decided_reason"] is None
 
 
 async def test_a_member_appeals_their_own(house: House) -> None:

@@ -15,6 +15,8 @@ from ledger.events import (
     AchievementApplied,
     AchievementApproved,
     AchievementSubmitted,
+    AgreementAmended,
+    AgreementSigned,
     CertificationSubmitted,
     CertificationVerified,
     Event,
@@ -188,6 +190,30 @@ def test_before_the_first_fact_the_board_is_empty(views: Views) -> None:
         assert found is not None
         assert {kpi["value"] for kpi in found} == {0, None}
         assert board.read(connection, ["cases"], "west", date(2026, 3, 1)) is None
+
+
+def test_an_agreement_is_in_force_as_it_was_known_before_it_was_amended(
+    store: Store, views: Views
+) -> None:
+    about = {"agreement_id": number(7), "organisation": "org-a", "version": "1", "hash": "ab" * 32}
+    signed = AgreementSigned(
+        **about, unit="lake", agency="org-a", first="2026-03-01", last="2026-03-02"
+    )
+    amended = AgreementAmended(**about | {"version": "2"}, last="2026-12-31")
+    facts = [
+        UnitAdded(code="lake", name="湖街", level="district"),
+        OrganisationAdded(code="org-a", name="甲", kind="social_work", unit="lake"),
+        signed,
+        amended,
+    ]
+    write(store, facts, every=timedelta(days=2))  # the agreement on the 5th, amended on the 7th
+    views.catch_up()
+    with reading(views.engine) as connection:
+        pairs = {}
+        for day in (4, 5, 6, 7, 8):
+            (found,) = board.read(connection, ["pairs"], "lake", date(2026, 3, day)) or ()
+            pairs[day] = found["value"]
+    assert pairs == {4: 0, 5: 0, 6: 0, 7: 1, 8: 1}
 
 
 def test_the_worked_shares_of_the_domain(store: Store, views: Views) -> None:

@@ -351,7 +351,7 @@ def _indexes(connection: Connection, query: IndexQuery) -> Listed:
     page = grades.indexes(
         connection, query.after, query.limit, unit=query.unit, month=query.month, until=until
     )
-    return Listed([explained_index(found) for found in page.items], page.next)
+    return Listed([_explained_index(found) for found in page.items], page.next)
 
 
 def _explained(connection: Connection, found: Item) -> Item:
@@ -382,7 +382,7 @@ def _explained(connection: Connection, found: Item) -> Item:
     return found
 
 
-def explained_index(found: Item) -> Item:
+def _explained_index(found: Item) -> Item:
     """An index with the way to the events that it was counted from."""
     asked = {"type": ",".join(board.INDEXED_FROM), "until": found["counted_to"]}
     return {

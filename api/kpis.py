@@ -1,6 +1,7 @@
 """The KPI board over HTTP: every indicator of a unit as of a date, as JSON or CSV."""
 
 import csv
+from collections.abc import Callable
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Annotated, Any, Literal
@@ -77,13 +78,9 @@ class Kpis(BaseModel):
 
 async def listing(call: Call) -> web.Response:
     """Every indicator."""
-    query: KpisQuery = call.query
-    position = call.views.position
-    found = await call.look_up(_read, [*board.KPIS, board.TARGETS], query)
-    if query.format == "csv":
-        headers = call.headers(CSV, position)
-        return Reply(200, headers, _csv(found))
-    return call.answer({"data": found, "next_cursor": None}, position=position)
+    return await _answer(
+        call, [*board.KPIS, board.TARGETS], lambda found: {"data": found, "next_cursor": None}
+    )
 
 
 async def item(call: Call) -> web.Response:
@@ -91,12 +88,18 @@ async def item(call: Call) -> web.Response:
     name = call.path["kpi"]
     if name not in board.KPIS and name != board.TARGETS:
         raise Refused("not_found")
+    return await _answer(call, [name], lambda found: found[0])
+
+
+async def _answer(
+    call: Call, names: list[str], told: Callable[[list[Fields]], Fields]
+) -> web.Response:
     query: KpisQuery = call.query
-    position = call.views.position
-    found = await call.look_up(_read, [name], query)
+    position = call.views.position  # at least this far: it is taken before the read begins
+    found = await call.look_up(_read, names, query)
     if query.format == "csv":
         return Reply(200, call.headers(CSV, position), _csv(found))
-    return call.answer(found[0], position=position)
+    return call.answer(told(found), position=position)
 
 
 def _read(connection: Connection, names: list[str], query: KpisQuery) -> list[Fields]:

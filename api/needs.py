@@ -77,8 +77,10 @@ class StepReasonAsk(Ask):
 async def report(call: Call) -> web.Response:
     """Say that somebody needs something."""
     asked: NeedAsk = call.body
+    stamp = call.stamp()
+    stamp["correlation_id"] = asked.correlation_id or call.chain
     command = ReportNeed(
-        **call.stamp() | ({"correlation_id": asked.correlation_id} if asked.correlation_id else {}),
+        **stamp,
         need_id=new_id(),
         organisation=call.acting_organisation(),
         unit=asked.unit,

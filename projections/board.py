@@ -149,7 +149,7 @@ class Board:
             term.position <= self.until,
             term.first <= text,
             term.last >= text,
-            self._stands(term.revoked_position, and_(term.revoked_from <= text)),
+            self.stands(term.revoked_position, term.revoked_from <= text),
         )
         found: dict[int, list[str]] = {}
         for member, level in self.of_members(query):
@@ -213,14 +213,15 @@ class Board:
         """
         text, column = self.day.isoformat(), table.c
         last = func.coalesce(column.planned_last if planned is None else planned, _NEVER)
-        ended = and_(column.ended_position.is_not(None), column.ended_position <= self.until)
-        return self.total(
-            table,
-            column.first <= text,
-            last >= text,
-            or_(~ended, column.last >= text),
-            *conditions,
-        )
+        stands = self.stands(column.ended_position, column.last < text)
+        return self.total(table, column.first <= text, last >= text, stands, *conditions)
+
+    def stands(
+        self, ended: ColumnElement[int], also: ColumnElement[bool] | None = None
+    ) -> ColumnElement[bool]:
+        """Was something not taken back yet, as known at the position, or `also` does not hold?"""
+        known = and_(ended.is_not(None), ended <= self.until)
+        return ~(known if also is None else and_(known, also))
 
     def of_members(self, query: Select[Any]) -> list[Any]:
         """A query's rows, of which the first column is a member, of whoever lives here."""
@@ -233,7 +234,7 @@ class Board:
         """The achievements of a source that stood: the member, and what else is asked."""
         row = approvals.c
         query = select(row.member, *columns).where(
-            row.source == source, row.position <= self.until, self._stands(row.reversed_position)
+            row.source == source, row.position <= self.until, self.stands(row.reversed_position)
         )
         return self.of_members(query if upto is None else query.where(row.on <= upto))
 
@@ -251,13 +252,6 @@ class Board:
 
     def _in(self, column: ColumnElement[str]) -> ColumnElement[bool]:
         return column.in_(select(subtree(self.unit or "").c.code))
-
-    def _stands(
-        self, ended: ColumnElement[int], also: ColumnElement[bool] | None = None
-    ) -> ColumnElement[bool]:
-        """Was something not taken back yet, as known at the position?"""
-        known = and_(ended.is_not(None), ended <= self.until)
-        return ~known if also is None else ~and_(known, also)
 
     def _standing(self, member: int, name: str, points: int) -> str | None:
         """Where somebody stands, by every gate."""
@@ -305,7 +299,7 @@ def _plain(number: int, **inputs: Any) -> Figure:
 
 def _workers(board: Board) -> Select[Any]:
     worker = community_workers.c
-    still = or_(worker.until_position.is_(None), worker.until_position > board.until)
+    still = board.stands(worker.until_position)
     return select(worker.member).where(
         worker.position <= board.until, still, board.here(worker.unit)
     )
@@ -314,8 +308,7 @@ def _workers(board: Board) -> Select[Any]:
 def _certification_rate(board: Board) -> Figure:
     workers = set(board.connection.execute(_workers(board)).scalars())
     seen, text = certificates.c, board.day.isoformat()
-    revoked = and_(seen.revoked_position <= board.until, seen.revoked_from <= text)
-    stands = or_(seen.revoked_position.is_(None), ~revoked)
+    stands = board.stands(seen.revoked_position, seen.revoked_from <= text)
     query = select(seen.member).where(seen.position <= board.until, stands).distinct()
     with_one = workers & set(board.connection.execute(query).scalars())
     return _share(len(with_one), len(workers))
@@ -337,9 +330,8 @@ def _grades(board: Board) -> Figure:
 
 def _supervisors(board: Board) -> Figure:
     row, text = supervisors.c, board.day.isoformat()
-    ended = and_(row.ended_position.is_not(None), row.ended_position <= board.until)
-    known = or_(~ended, row.ended_last >= text)
-    return _plain(board.total(supervisors, row.first <= text, row.last >= text, known))
+    stands = board.stands(row.ended_position, row.ended_last < text)
+    return _plain(board.total(supervisors, row.first <= text, row.last >= text, stands))
 
 
 def _index(board: Board) -> Figure:
@@ -380,7 +372,7 @@ def _satisfaction(board: Board) -> Figure:
 def _converted(board: Board) -> Figure:
     row = conversions.c
     done = and_(row.done_position.is_not(None), row.done_position <= board.until)
-    kept = or_(row.withdrawn_position.is_(None), row.withdrawn_position > board.until)
+    kept = board.stands(row.withdrawn_position)
     query = select(func.count(row.category.distinct())).where(done, kept, board.here(row.unit))
     return _plain(board.count(query))
 
@@ -423,7 +415,7 @@ def _cases(board: Board) -> Figure:
 def _reached(board: Board, name: str) -> int:
     row = projects.c
     reached = row[f"{name}_position"]
-    kept = or_(row.withdrawn_position.is_(None), row.withdrawn_position > board.until)
+    kept = board.stands(row.withdrawn_position)
     return board.total(projects, reached.is_not(None), reached <= board.until, kept)
 
 
@@ -658,7 +650,7 @@ def _targets(board: Board) -> Item:
     row = targets.c
     query = select(targets).where(
         row.position <= board.until,
-        or_(row.withdrawn_position.is_(None), row.withdrawn_position > board.until),
+        board.stands(row.withdrawn_position),
     )
     if board.unit is not None:
         query = query.where(row.unit.in_(select(subtree(board.unit).c.code)))

@@ -33,7 +33,7 @@ def balance(connection: Connection, account: str, position: int | None = None) -
     if mine is not None:
         credits = passbook.account_of(connection, mine.member_id, position)[mine.place]
         return -credits if mine.place == RECEIVABLE else credits
-    found = connection.execute(_accounts(position).where(accounts.c.name == account)).first()
+    found = connection.execute(shared_at(position).where(accounts.c.name == account)).first()
     return int(found.credits or 0) if found is not None else 0
 
 
@@ -83,7 +83,7 @@ def account_balances(
 ) -> Iterator[tuple[str, int]]:
     """Every account that has had a line by then, with its balance."""
     streaming = connection.execution_options(yield_per=5_000)
-    for name, credits in streaming.execute(_accounts(position)):
+    for name, credits in streaming.execute(shared_at(position)):
         if credits is not None:
             yield name, credits
     for member_id, *parts, opened in streaming.execute(_members(position)):
@@ -91,11 +91,6 @@ def account_balances(
             if opened & 1 << place:
                 credits = -parts[place] if place == RECEIVABLE else parts[place]
                 yield f"person:{member_id}:{name}", credits
-
-
-def shared_at(position: int) -> Select[Any]:
-    """Accounts that are no person's, as they stood at a position; None before the first line."""
-    return _accounts(position)
 
 
 def trial_balance(connection: Connection, position: int | None = None) -> dict[str, Any]:
@@ -162,7 +157,7 @@ _FIRST_POCKET = 1 << 40
 """In a walk over all accounts persons' come behind this place, four to a member."""
 
 
-def _accounts(position: int | None) -> Select[Any]:
+def shared_at(position: int | None) -> Select[Any]:
     """Accounts that are no person's, with balances; None before the first line."""
     if position is None:
         return select(accounts.c.name, accounts.c.credits)

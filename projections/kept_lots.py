@@ -116,7 +116,7 @@ class KeptLots:
 
     def end_hold(self, member: int, held_for: str) -> Lots:
         """What was held for something, for which nothing is any more."""
-        hold = self._members[member].holds.pop(held_for, None) or Lots()
+        hold = self._members[member].holds.pop(held_for)
         for lot in hold.open:
             if self._holds.pop((member, held_for, lot.position), None) is None:
                 self._ended.add((member, held_for))

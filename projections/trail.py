@@ -141,7 +141,9 @@ def _where_streams_are_found(stream: str) -> ColumnElement[bool]:
         redeemer = select(redemptions.c.member).where(redemptions.c.redemption_id == key)
         return trail.c.member == func.coalesce(redeemer.scalar_subquery(), literal(-1))
     for table, id in THINGS.items():
-        if id == f"{prefix}_id":  # between the first fact about it and the last
+        if (
+            id == f"{prefix}_id" and "changed_position" in table.c
+        ):  # between the first fact about it and the last
             ends = select(table.c.position, table.c.changed_position).where(table.c[id] == key)
             first, last = (
                 func.coalesce(ends.with_only_columns(end).scalar_subquery(), 0)

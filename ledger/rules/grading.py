@@ -43,11 +43,9 @@ class Grade:
         self.override: GradeOverridden | None = None
         self.computed: GradeComputed | None = None
         self.appeal: GradeAppealed | None = None  # and not decided
-        self.position = 0
 
     def apply(self, event: Event, position: int) -> None:
         """Take in the next fact about the grade."""
-        self.position = position
         match event:
             case GradeOverridden():
                 self.override = event

@@ -11,6 +11,7 @@ from ledger.events import (
     NeedResolved,
     OrderPlaced,
 )
+from ledger.rules.filing import seated_or_refuse
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
 from ledger.rules.units import Unit
@@ -43,6 +44,11 @@ class Need:
         self.at = getattr(event, "at", self.at)
         self.position = position
 
+    @property
+    def chain(self) -> str:
+        """The correlation that all steps share, those of its orders too."""
+        return "" if self.reported is None else self.reported.correlation_id
+
 
 def report_need(
     command: ReportNeed,
@@ -53,8 +59,7 @@ def report_need(
 ) -> list[Event]:
     """Say that somebody needs something; who says so is a member, or the organisation itself."""
     active_or_refuse(reporting, command.organisation)
-    if seat.added is None:
-        raise Refused("not_found", pointer="/unit", what=command.unit)
+    seated_or_refuse(command.unit, seat)
     if reporter is None:
         known = command.reported_by == command.organisation
     else:

@@ -41,6 +41,7 @@ from ledger.events import (
 )
 from ledger.policy import Policies, Recording, lot_end
 from ledger.rules.career import LEVELS, Career
+from ledger.rules.filing import seated_or_refuse
 from ledger.rules.jobs import Job
 from ledger.rules.members import Member
 from ledger.rules.needs import Need, active_or_refuse, step_at
@@ -182,8 +183,7 @@ def place_order(
     active_or_refuse(placing, command.organisation)
     if command.organisation not in recipient.organisations:
         raise Refused("not_found", pointer="/recipient_id", what=command.recipient_id)
-    if seat.added is None:
-        raise Refused("not_found", pointer="/unit", what=command.unit)
+    seated_or_refuse(command.unit, seat)
     if supervisor is not None and supervisor.home is None:
         raise Refused("not_found", pointer="/supervisor_id", what=command.supervisor_id)
     if project is not None and project.begun is None:
@@ -206,7 +206,7 @@ def place_order(
     lines = ((f"{mine}:available", -command.hold_credits), (f"{mine}:held", command.hold_credits))
     return [
         OrderPlaced(
-            correlation_id="" if need is None or need.reported is None else _chain_of(need),
+            correlation_id="" if need is None else need.chain,
             order_id=command.order_id,
             organisation=command.organisation,
             at=step_at(command.happened_at, command.at, "" if need is None else need.at),
@@ -454,12 +454,8 @@ def _seen_or_refuse(command: OrderCommand, order: Order) -> OrderPlaced:
     return order.placed
 
 
-def _chain_of(need: Need) -> str:
-    return "" if need.reported is None else need.reported.correlation_id
-
-
 def _level_needed(asked: Level | None, need: Need | None) -> Level | None:
     """The higher of what the order asks and what the assessment of its need did."""
-    assessed = None if need is None or need.assessed is None else need.assessed
+    assessed = None if need is None else need.assessed
     levels = [level for level in (asked, assessed and assessed.certification_level) if level]
     return max(levels, key=LEVELS.index, default=None)

@@ -1,6 +1,6 @@
 """Service orders from the check-out on: the record and its payment, rating, dispute, decision."""
 
-from datetime import date, timedelta
+from datetime import date
 
 from ledger.commands import (
     CheckOutOrder,
@@ -21,7 +21,13 @@ from ledger.events import (
 )
 from ledger.policy import Policies
 from ledger.rules.career import Career
-from ledger.rules.corrections import NO_ORGANISATION, NO_POOL, paid_back, reversal
+from ledger.rules.corrections import (
+    NO_ORGANISATION,
+    NO_POOL,
+    SERVICE_MAX,
+    paid_back,
+    reversal,
+)
 from ledger.rules.grading import Grade
 from ledger.rules.members import Member
 from ledger.rules.needs import active_or_refuse, step_at
@@ -31,14 +37,12 @@ from ledger.rules.periods import Periods
 from ledger.rules.redemptions import NO_ACCOUNT, NO_MEMBER
 from ledger.rules.service_records import NO_GRADE, Record, recorded, rejected
 from ledger.rules.shared_balances import SharedBalance
-from ledger.rules.time_account import TimeAccount
+from ledger.rules.time_account import TimeAccount, interval
 from ledger.rules.units import Unit
-from ledger.units import MINUTE, Refused, epoch_micros, instant
+from ledger.units import MINUTE, Refused, instant
 
 LOW_STARS = 2
 """A rating of so many, or fewer, opens a dispute (DOMAIN, section 6)."""
-
-SERVICE_MAX = timedelta(hours=24)
 
 # They stand for those of an order that nobody has accepted, which no rule comes to read.
 NO_RECORD = Record()
@@ -69,10 +73,10 @@ def check_out_order(
     if member.closed:
         raise Refused("member_closed")
     at = step_at(command.happened_at, command.at, order.at)
-    started_at, ended_at = instant(order.checked_in_at), instant(at)
-    if epoch_micros(ended_at) - epoch_micros(started_at) < MINUTE:
+    start, end = interval(order.checked_in_at, at)
+    if end - start < MINUTE:
         raise Refused("less_than_a_minute", pointer="/at")
-    if ended_at - started_at > SERVICE_MAX:
+    if end - start > SERVICE_MAX:
         raise Refused("longer_than_a_day", pointer="/at")
     post = PostHours(
         actor=command.actor,
@@ -89,8 +93,8 @@ def check_out_order(
         category=placed.category,
         place=placed.unit,
         responsible=placed.responsible,
-        started_at=started_at,
-        ended_at=ended_at,
+        started_at=instant(order.checked_in_at),
+        ended_at=instant(at),
         evidence="checked",
         professional=placed.certification_level is not None,
         supervisor_id=placed.supervisor_id,

@@ -1,7 +1,5 @@
 """Supervision: appointments with terms, and mentorships; and the library of cases."""
 
-from datetime import date
-
 from ledger.commands import (
     AppointSupervisor,
     BeginMentorship,
@@ -22,6 +20,7 @@ from ledger.events import (
 from ledger.policy import Policies
 from ledger.rules.achievements import Achievement
 from ledger.rules.certifications import known_or_refuse, past_or_refuse
+from ledger.rules.filing import from_or_refuse, seated_or_refuse
 from ledger.rules.members import Member
 from ledger.rules.organisations import Organisation
 from ledger.rules.units import Unit
@@ -91,8 +90,7 @@ def appoint_supervisor(
 ) -> list[Event]:
     """Let a member supervise in a unit, from a date to a date."""
     known_or_refuse(command.organisation, appointing, command.member_id, member)
-    if seat.added is None:
-        raise Refused("not_found", pointer="/unit", what=command.unit)
+    seated_or_refuse(command.unit, seat)
     return [
         SupervisorAppointed(
             appointment_id=command.appointment_id,
@@ -119,7 +117,7 @@ def end_appointment(
     past_or_refuse(last, today)
     if last.isoformat() >= made.last:
         raise Refused("wrong_state", before="ended", after="ended")
-    _from_or_refuse(last, made.first)
+    from_or_refuse(last, made.first)
     return [
         AppointmentEnded(
             appointment_id=made.appointment_id,
@@ -166,7 +164,7 @@ def end_mentorship(
     today = policies.recording(command.at).today
     last = command.last or today
     past_or_refuse(last, today)
-    _from_or_refuse(last, begun.first)
+    from_or_refuse(last, begun.first)
     return [
         MentorshipEnded(
             mentorship_id=begun.mentorship_id,
@@ -219,8 +217,3 @@ def withdraw_case(command: WithdrawCase, case: Case) -> list[Event]:
     return [
         CaseWithdrawn(case_id=filed.case_id, organisation=filed.organisation, reason=command.reason)
     ]
-
-
-def _from_or_refuse(said: date, first: str) -> None:
-    if said.isoformat() < first:
-        raise Refused("out_of_order", said=said.isoformat(), earliest=first)

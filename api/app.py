@@ -39,6 +39,7 @@ from api import (
     policies,
     programmes,
     projects,
+    proofs,
     redemptions,
     rewards,
     service_records,
@@ -97,6 +98,7 @@ ROUTES: tuple[Route, ...] = (
     *what_if.ROUTES,
     *audit.ROUTES,
     *books.ROUTES,
+    *proofs.ROUTES,
 )
 
 DOOR = web.AppKey("door", Door)
@@ -128,6 +130,7 @@ def make_app(ledger: "Ledger", views: "Views", settings: "Settings") -> web.Appl
     for route in ROUTES:
         by_path.setdefault(route.path, []).append(route)
     for path, there in by_path.items():
+        path = there[0].pattern
         for route in there:
             handler = door.guarded(route)
             if route.method == "GET":
@@ -158,6 +161,11 @@ async def _doors_life(app: web.Application) -> AsyncIterator[None]:
     metrics.gauge("waiting_jobs", "Jobs that wait at the desk.", lambda: ledger.desk.depth)
     metrics.gauge("views_position", "How far the views have read.", lambda: views.position)
     metrics.gauge("views_lag_entries", "Entries not yet in the views.", lambda: views.lag().entries)
+    metrics.gauge(
+        "log_unsigned_entries",
+        "Entries that no checkpoint covers.",
+        lambda: max(0, views.position - door.signer.signed),
+    )
     yield
     door.close()
 

@@ -40,6 +40,7 @@ class PathPart:
     pattern: str
     description: str
     example: str
+    goes_on: bool = False  # it may have slashes in it
 
     def holds(self, text: str) -> bool:
         """Does the text fit?"""
@@ -62,6 +63,14 @@ PATH_PARTS: dict[str, PathPart] = {
         r"^[a-z]+(:[A-Za-z0-9_-]{1,60}){1,2}$", "Account of the double entry", "pool:donation"
     ),
     "kpi": PathPart(r"^[a-z_]{2,60}$", "Id of an indicator", "certification_rate"),
+    "size": PathPart(r"^(0|[1-9][0-9]{0,17})$", "Entries that a checkpoint covers", "0"),
+    "tile": PathPart(
+        r"^(entries|[0-9]|[1-5][0-9]|6[0-3])/(x[0-9]{3}/){0,5}[0-9]{3}"
+        r"(\.p/([1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?$",
+        "`<level>/<place>`, or `entries/<place>`; `.p/<width>` behind it where it is not full",
+        "0/000.p/1",
+        goes_on=True,
+    ),
     "problem": PathPart(r"^[a-z_]{2,60}$", "Code of a problem", "receipt_reused"),
 }
 """The named places of our paths; a further name is added here."""
@@ -94,6 +103,15 @@ class Route:
     def path_names(self) -> tuple[str, ...]:
         """The named places in the path."""
         return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def pattern(self) -> str:
+        """The path as aiohttp takes it: a named place ends at the next slash, or goes on."""
+        path = self.path
+        for name in self.path_names:
+            if PATH_PARTS[name].goes_on:
+                path = path.replace(f"{{{name}}}", f"{{{name}:.+}}")
+        return path
 
     @property
     def query_model(self) -> "type[Query]":
@@ -154,6 +172,7 @@ def _plus(text: object) -> object:
 InstantInQuery = Annotated[Instant, BeforeValidator(_plus)]
 Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 Whole = Annotated[int, Field(ge=0, lt=10**18), BeforeValidator(_whole)]
+Position = Annotated[int, Field(ge=1, lt=10**18), BeforeValidator(_whole)]
 Cursor = Annotated[
     int, BeforeValidator(_cursor), WithJsonSchema({"type": "string", "pattern": CURSOR_PATTERN})
 ]

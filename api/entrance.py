@@ -50,6 +50,8 @@ def entrance(route: Route) -> Handler:
             call.key = key
             if key.role not in roles:
                 raise Refused("forbidden")
+            if key.role == "auditor":
+                await call.door.access_log.note(call)
         if patterns:
             call.path = dict(request.match_info)
             for name, pattern in patterns:

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
+from api.access_log import AccessLog
 from api.call import Call
 from api.contract import Handler, Route
 from api.entrance import entrance
@@ -22,6 +23,7 @@ from ledger import store
 from ledger.desk import Answer, Busy, Once
 from ledger.keys import Key
 from ledger.units import Refused
+from projections.signing import Signer
 
 if TYPE_CHECKING:
     from ledger.opening import Ledger
@@ -46,6 +48,8 @@ class Door:
         self.body_bytes_max = settings.body_bytes_max
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
         self.request_log = RequestLog(settings)
+        self.access_log = AccessLog(ledger.store, self.readers)
+        self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
         self._asked_keys: dict[str, asyncio.Future[Key | None]] = {}
 
     def close(self) -> None:

@@ -29,6 +29,14 @@ COLUMNS_MAX = 256
 NAME_MAX = 100  # of a column that nobody knows, as it is repeated
 EXACT_MAX = 10**15  # a sheet keeps a number of 16 digits or more only about
 
+XLSX_OPTIONS = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_numbers": False,
+    "strings_to_urls": False,
+}
+"""One row in memory at a time, and every text stays a text."""
+
 Cell = str | int | float | bool | date | datetime
 Kind = Literal["text", "whole", "flag", "list", "instant", "day"]
 """What a column's cells stand for."""
@@ -217,32 +225,24 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     written = io.StringIO(newline="")
     writer = csv.writer(written)
     for row in rows:
-        writer.writerow([_harmless(value) for value in row])
+        writer.writerow([harmless(value) for value in row])
     return written.getvalue()
 
 
 def write_xlsx(file: IO[bytes], name: str, rows: Iterable[Sequence[Any]]) -> None:
     """Rows as the only sheet of an XLSX, one row in memory at a time; every text stays a text."""
-    book = xlsxwriter.Workbook(
-        file,
-        {
-            "constant_memory": True,
-            "strings_to_formulas": False,
-            "strings_to_numbers": False,
-            "strings_to_urls": False,
-        },
-    )
+    book = xlsxwriter.Workbook(file, XLSX_OPTIONS)
     sheet = book.add_worksheet(name)
     for number, row in enumerate(rows):
         for place, value in enumerate(row):
             if isinstance(value, str):
-                sheet.write_string(number, place, _harmless(value))
+                sheet.write_string(number, place, harmless(value))
             elif value is not None:
                 sheet.write(number, place, value)
     book.close()
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
     """A text with which a formula could begin gets an apostrophe; numbers stay numbers."""
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return "'" + value

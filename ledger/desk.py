@@ -153,7 +153,7 @@ class Committer:
         self, opened: store.Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._store = opened
-        self._clock = clock
+        self.clock = clock
         self._cache: OrderedDict[str, _Held] = OrderedDict()
         self._read_to = 0
         self._last_recorded = datetime.min.replace(tzinfo=UTC)
@@ -204,7 +204,7 @@ class Committer:
                 if entry.event.recorded_at:
                     self._last_recorded = instant(entry.event.recorded_at)
         self._read_to = last
-        at = max(self._clock(), self._last_recorded)
+        at = max(self.clock(), self._last_recorded)
         return _Batch(connection, at, last, recorded_text(at))
 
     def _decide_all(self, batch: _Batch, jobs: Sequence[Job]) -> list[Answer | BaseException]:

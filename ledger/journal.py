@@ -1,6 +1,6 @@
 """The journal: facts <-> bytes, streams, entries, and the indexes that are derived from them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
@@ -17,7 +17,7 @@ PAGE = 5_000
 
 
 STREAMS_AT_ONCE = 500
-"""Streams read at a time where all of a kind are."""
+"""Streams, or service records, read at a time where many are."""
 
 
 class Foreign(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -144,6 +144,20 @@ def position_before(connection: Connection, recorded_at: str) -> int:
 def record(connection: Connection, record_id: str) -> list[Entry]:
     """Every entry about one service record, oldest first."""
     return [to_entry(row) for row in store.read_record(connection, id_bytes(record_id))]
+
+
+def said_later(connection: Connection, posts: Mapping[str, int], until: int) -> Iterator[Entry]:
+    """What was said of service records after their posts, up to a position, oldest first.
+
+    `posts` gives the position of each record's post.
+    """
+    names, index = list(posts), store.record_entries.c
+    for start in range(0, len(names), STREAMS_AT_ONCE):
+        ids = [id_bytes(name) for name in names[start : start + STREAMS_AT_ONCE]]
+        query = select(index.position).where(index.record_id.in_(ids), index.position <= until)
+        later = set(connection.execute(query).scalars()).difference(posts.values())
+        if later:
+            yield from map(to_entry, store.read_positions(connection, sorted(later)))
 
 
 def shared_balances(connection: Connection, accounts: Iterable[str]) -> dict[str, int]:

@@ -16,6 +16,8 @@ from ledger.entries import NewRow, Row, entry_bytes, leaf_hash
 from ledger.journal_schema import create_tables, entries
 from ledger.wakeup import Wakeup
 
+SCANNED_AT_ONCE = 5_000
+
 
 class Store:
     """One ledger's journal: its database, its one writer at a time, and who follows it."""
@@ -121,6 +123,23 @@ def read_positions(connection: Connection, positions: Sequence[int]) -> list[Row
     return _rows(connection, _POSITIONS, (_array(connection, positions),))
 
 
+def read_leaves(connection: Connection, after: int, until: int) -> list[bytes]:
+    """The leaf hashes of the entries behind `after`, up to and with `until`, oldest first."""
+    return [bytes(leaf) for (leaf,) in _tuples(connection, _LEAVES, (after, until))]
+
+
+def scan(connection: Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query of ours that takes no parameters, however many, a few at a time."""
+    driver: Any = connection.connection.driver_connection
+    with driver_errors(connection):
+        if connection.dialect.name == "sqlite":
+            yield from driver.execute(query)
+            return
+        with driver.cursor("scan", binary=True) as cursor:
+            cursor.itersize = SCANNED_AT_ONCE
+            yield from cursor.execute(query)
+
+
 def read_receipts(
     connection: Connection, organisation: str, numbers: Sequence[str]
 ) -> list[tuple[str, bytes]]:
@@ -180,6 +199,12 @@ _NAMES = {
 _POSITIONS = {
     "sqlite": _entries("WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position"),
     "postgresql": _entries("WHERE position = ANY(%s) ORDER BY position"),
+}
+_LEAVES = {
+    "sqlite": "SELECT leaf_hash FROM entries WHERE position > ? AND position <= ?"
+    " ORDER BY position",
+    "postgresql": "SELECT leaf_hash FROM entries WHERE position > %s AND position <= %s"
+    " ORDER BY position",
 }
 _RECORD = {
     "sqlite": _entries("NATURAL JOIN record_entries WHERE record_id = ? ORDER BY position"),

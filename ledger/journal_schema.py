@@ -1,4 +1,4 @@
-"""The journal's tables, and the triggers that keep its entries append-only.
+"""The journal's tables, and the triggers that keep entries and checkpoints append-only.
 
 The triggers stop every statement that a program sends, `INSERT OR REPLACE`, `ON CONFLICT DO
 UPDATE`, `MERGE` and the apply worker of a replica among them. They do not stop who may change the
@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration: what `create_tables` makes is what the migrations make."""
 
 metadata = MetaData()
@@ -92,6 +92,33 @@ keys = Table(
     Column("created_at", _Text, nullable=False),
     Column("revoked_at", _Text),
 )
+checkpoints = Table(  # the log's own word for what it was, kept for ever
+    "checkpoints",
+    metadata,
+    Column("size", _Position, primary_key=True, autoincrement=False),  # leaves: the last position
+    Column("root", LargeBinary(_HASH_BYTES), nullable=False),
+    Column("key", _Text, nullable=False),  # whose signature it bears, as a verifier key
+    Column("note", _Text, nullable=False),  # verbatim, as it was published
+    Column("signed_at", _Text, nullable=False),
+)
+cosignatures = Table(  # what witnesses have signed
+    "cosignatures",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", _Text, primary_key=True),  # the witness's verifier key
+    Column("line", _Text, nullable=False),
+    Column("added_at", _Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+audit_reads = Table(  # what auditors have looked at
+    "audit_reads",
+    metadata,
+    Column("id", _Position, primary_key=True, autoincrement=False),  # dense from 1
+    Column("at", _Text, nullable=False),
+    Column("key_id", _Text, nullable=False),
+    Column("path", _Text, nullable=False),  # with its query
+    Column("request_id", _Text, nullable=False),
+)
 tracking = Table(  # how far each follower of the library's kind has come
     "tracking",
     metadata,
@@ -160,15 +187,69 @@ FOR EACH STATEMENT EXECUTE FUNCTION entries_refuse_gap()
     "ALTER TABLE entries ENABLE ALWAYS TRIGGER entries_refuse_change",
     "ALTER TABLE entries ENABLE ALWAYS TRIGGER entries_refuse_gap",
 )
-TRIGGERS = {"sqlite": SQLITE_TRIGGERS, "postgresql": POSTGRESQL_TRIGGERS}
+# Further tables whose rows stand for ever, and the row that a new one would replace.
+APPEND_ONLY = {
+    "checkpoints": "SELECT 1 FROM checkpoints WHERE size = NEW.size",
+    "cosignatures": "SELECT 1 FROM cosignatures WHERE size = NEW.size AND key = NEW.key",
+    "audit_reads": "SELECT 1 FROM audit_reads WHERE id = NEW.id",
+}
+
+
+def append_only_triggers(dialect: str) -> list[str]:
+    """What keeps the rows of those tables as they were written."""
+    if dialect == "postgresql":
+        return [
+            _REFUSE_CHANGE,
+            *(
+                statement
+                for table in APPEND_ONLY
+                for statement in (
+                    f"CREATE TRIGGER {table}_refuse_change"
+                    f" BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+                    " FOR EACH STATEMENT EXECUTE FUNCTION rows_refuse_change()",
+                    f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_refuse_change",
+                )
+            ),
+        ]
+    return [
+        statement
+        for table, same in APPEND_ONLY.items()
+        for statement in (
+            f"CREATE TRIGGER {table}_refuse_update BEFORE UPDATE ON {table}"
+            f" BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END",
+            f"CREATE TRIGGER {table}_refuse_delete BEFORE DELETE ON {table}"
+            f" BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END",
+            f"CREATE TRIGGER {table}_refuse_replace BEFORE INSERT ON {table}"
+            f" WHEN EXISTS ({same})"
+            f" BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END",
+        )
+    ]
+
+
+_REFUSE_CHANGE = """
+CREATE FUNCTION rows_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE integrity_constraint_violation USING MESSAGE = TG_TABLE_NAME || ' are append-only';
+END $$
+"""
+_REFUSED_OF_ROWS = ("update", "delete", "replace")
+TRIGGERS = {
+    "sqlite": [*SQLITE_TRIGGERS, *append_only_triggers("sqlite")],
+    "postgresql": [*POSTGRESQL_TRIGGERS, *append_only_triggers("postgresql")],
+}
 TRIGGER_NAMES = {
     "sqlite": {
         "entries_refuse_update",
         "entries_refuse_delete",
         "entries_refuse_gap",
         "entries_refuse_replace",
+        *(f"{table}_refuse_{what}" for table in APPEND_ONLY for what in _REFUSED_OF_ROWS),
     },
-    "postgresql": {"entries_refuse_change", "entries_refuse_gap"},
+    "postgresql": {
+        "entries_refuse_change",
+        "entries_refuse_gap",
+        *(f"{table}_refuse_change" for table in APPEND_ONLY),
+    },
 }
 
 
@@ -183,5 +264,5 @@ def create_tables(connection: Connection) -> None:
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
         " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
     )
-    stamp = f"INSERT INTO alembic_version VALUES ('{REVISION}')"  # noqa: S608  (it is ours)
+    stamp = f"INSERT INTO alembic_version VALUES ('{REVISION}')"  # noqa: S608  (it is ours)  # noqa: S608  (it is ours)
     connection.exec_driver_sql(stamp)

@@ -1,9 +1,11 @@
 """The two secrets of a ledger, and the file they lie in: one signs, one opens the vault.
 
 The file is JSON, `{"signing_key": "...", "vault_key": "..."}`, each 32 bytes in base64, readable by
-its owner alone. What the settings give (`TIMEBANK_SIGNING_KEY`, `TIMEBANK_VAULT_KEY`) goes before
-the file. Without the vault key nobody can read who the members are, ever again; without the signing
-key new checkpoints need a new one. None of the stores holds them: back the file up apart from them.
+its owner alone. `signing_key_before` stands beside them after a rotation: it signs the one
+checkpoint that hands over to its successor. What the settings give (`TIMEBANK_SIGNING_KEY`,
+`TIMEBANK_VAULT_KEY`) goes before the file. Without the vault key nobody can read who the members
+are, ever again; without the signing key new checkpoints need a new one. None of the stores holds
+them: back the file up apart from them.
 """
 
 import base64
@@ -11,9 +13,10 @@ import binascii
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import orjson
 from pydantic import SecretStr
@@ -23,6 +26,7 @@ from ledger.settings import Settings
 SECRET_BYTES = 32
 SecretName = Literal["signing_key", "vault_key"]
 _NAMES: tuple[SecretName, ...] = get_args(SecretName)
+_BEFORE = "signing_key_before"
 
 
 class KeysUnusable(Exception):
@@ -35,6 +39,7 @@ class Secrets:
 
     signing_key: bytes = field(repr=False)  # the seed of an Ed25519 key (RFC 8032, section 5.1.5)
     vault_key: bytes = field(repr=False)
+    signing_key_before: bytes | None = field(default=None, repr=False)
 
 
 def load_secrets(settings: Settings) -> Secrets:
@@ -42,7 +47,10 @@ def load_secrets(settings: Settings) -> Secrets:
     given = _given(settings)
     missing = [name for name in _NAMES if name not in given]
     kept = _read(settings.keys_file, missing) if missing else {}
-    return Secrets(**{name: given.get(name) or kept[name] for name in _NAMES})
+    return Secrets(
+        **{name: given.get(name) or kept[name] for name in _NAMES},
+        signing_key_before=None if "signing_key" in given else kept.get(_BEFORE),
+    )
 
 
 def make_keys_file(settings: Settings) -> Path | None:
@@ -56,21 +64,47 @@ def make_keys_file(settings: Settings) -> Path | None:
     if not fresh:
         return None
     path = settings.keys_file
-    written, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 600
+    draft = _draft(path, fresh)
     try:
-        with os.fdopen(written, "wb") as file:
-            file.write(orjson.dumps(fresh, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-            file.flush()
-            os.fsync(file.fileno())
         os.link(draft, path)  # refuses a path that exists, which renaming would not
     finally:
-        Path(draft).unlink()
+        draft.unlink()
+    _settle_folder(path)
+    return path
+
+
+def replace_signing_key(settings: Settings) -> None:
+    """Put a fresh signing key into the keys file; the one there before stays beside it.
+
+    KeysUnusable where the settings give the signing key, for then the file has no say.
+    """
+    if settings.signing_key is not None:
+        raise KeysUnusable("TIMEBANK_SIGNING_KEY gives the signing key: put its successor there")
+    path = settings.keys_file
+    held = _held(path, [])
+    if before := held.pop("signing_key", None):
+        held[_BEFORE] = before
+    held["signing_key"] = _text(secrets.token_bytes(SECRET_BYTES))
+    _draft(path, held).replace(path)
+    _settle_folder(path)
+
+
+def _draft(path: Path, held: Mapping[Any, Any]) -> Path:
+    """A file beside `path`, for its owner alone, with this on the disk."""
+    written, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 600
+    with os.fdopen(written, "wb") as file:
+        file.write(orjson.dumps(held, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(draft)
+
+
+def _settle_folder(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-    return path
 
 
 def _given(settings: Settings) -> dict[SecretName, bytes]:
@@ -85,7 +119,16 @@ def _given(settings: Settings) -> dict[SecretName, bytes]:
     }
 
 
-def _read(path: Path, names: list[SecretName]) -> dict[SecretName, bytes]:
+def _read(path: Path, names: list[SecretName]) -> dict[str, bytes]:
+    held = _held(path, names)
+    if absent := [name for name in names if name not in held]:
+        raise KeysUnusable(f"{path} has no {' and no '.join(absent)}")
+    there = [name for name in (*names, _BEFORE) if name in held]
+    return {name: _secret(held[name], f"{name} in {path}") for name in there}
+
+
+def _held(path: Path, names: list[SecretName]) -> dict[str, Any]:
+    """What the file holds; the names are those that it is read for."""
     try:
         mode = path.stat().st_mode & 0o777
         if mode & 0o077:
@@ -101,9 +144,7 @@ def _read(path: Path, names: list[SecretName]) -> dict[SecretName, bytes]:
         raise KeysUnusable(f"{path} is not JSON") from None
     if not isinstance(held, dict):
         raise KeysUnusable(f"{path} is no JSON object")
-    if absent := [name for name in names if name not in held]:
-        raise KeysUnusable(f"{path} has no {' and no '.join(absent)}")
-    return {name: _secret(held[name], f"{name} in {path}") for name in names}
+    return held
 
 
 def _secret(text: object, where: str) -> bytes:

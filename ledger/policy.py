@@ -7,7 +7,7 @@ version (DOMAIN, section 4, "Policies in time").
 
 from calendar import monthrange
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -90,6 +90,10 @@ class Policies:
                 self._values.clear()
             self._values[day] = values
         return values
+
+    def begin(self, day: date) -> datetime:
+        """The instant at which a date begins in the zone that holds on it."""
+        return datetime.combine(day, time(), ZoneInfo(self.on(day)["zone"]))
 
     def recording(self, at: datetime) -> Recording:
         """What holds for what is recorded at an instant.

@@ -218,6 +218,18 @@ REFUSALS: dict[str, Refusal] = {
         "此证件已在平台登记；加入须提供本人同意的编号 consent_ref。",
         "This document is known already; joining needs the person's consent (consent_ref).",
     ),
+    "signing_key_not_in_force": Refusal(
+        "签名密钥不是现行密钥",
+        "Signing key not in force",
+        "要更换的签名密钥不是账本现行的签名密钥。",
+        "The signing key to be replaced is not the one that the ledger has in force.",
+    ),
+    "signing_key_used_before": Refusal(
+        "签名密钥已经用过",
+        "Signing key used before",
+        "新的签名密钥已经在本账本用过，不能再次启用。",
+        "The new signing key was used in this ledger before and cannot come back.",
+    ),
     "person_known_otherwise": Refusal(
         "编号与证件不一致",
         "Reference and document disagree",

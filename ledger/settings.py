@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     keys_file: Path = Path("timebank-keys.json")
     signing_key: SecretStr | None = None  # base64 of the 32 bytes of an Ed25519 key (RFC 8032)
     vault_key: SecretStr | None = None  # base64 of 32 bytes
-    checkpoint_file: Path | None = None
+    checkpoint_file: Path | None = None  # every checkpoint is appended to it
+    checkpoint_seconds: Annotated[int, Field(ge=0, le=86_400)] = 60  # 0: none of its own accord
+    log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     jobs_every_minutes: Annotated[int, Field(ge=0, le=1_440)] = 60  # while serving; 0: none run

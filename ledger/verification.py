@@ -2,48 +2,27 @@
 
 Each leaf is hashed anew from its row, positions and the versions of each stream are dense from 1,
 every fact can be read and stands in its stream, its lines sum to zero, times never run backwards,
-and the derived indexes hold what the facts say, no less and no more. A few thousand entries are in
-memory at a time, however long the journal is.
+the derived indexes hold what the facts say, no less and no more; and the tree over the leaves has
+the root of every checkpoint, kept or pinned, with the signature that it must bear. A few thousand
+entries are in memory at a time, however long the journal is.
 
-What is not found here: a journal whose tail was cut off, or that was written anew as a whole. That
-takes a signed checkpoint kept elsewhere.
+What is not found without a checkpoint that was pinned elsewhere: a journal whose tail was cut off,
+or that was written and signed anew as a whole by who has the signing key.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from typing import Literal, NamedTuple, cast
-from uuid import UUID
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Table, func, select, tuple_
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
-from ledger import journal, store
-from ledger.events import PostedContent
-
-CHUNK = 500
-"""Keys in one look-up, well below the engines' limits on parameters."""
-
-Fault = Literal[
-    "position_missing",  # the entry at this position is not there
-    "leaf",  # the row is not the one that was hashed when it was written
-    "unreadable",  # the data is no fact of its type
-    "stream",  # the fact belongs to another stream
-    "version",  # the versions of the entry's stream are not dense from 1
-    "sum",  # the double-entry lines do not sum to zero
-    "recorded_at",  # recorded before the entry ahead of it
-    "receipt",  # the index of receipts says otherwise, or more
-    "record_entry",  # the index of records' entries says otherwise, or more
-    "heard",  # the index of what streams hear of others says otherwise, or more
-    "shared_balance",  # the kept balance of a pool or fund is not the sum of its lines
-    "damaged",  # the database cannot be read on
-]
-
-
-class Wrong(NamedTuple):
-    """What is wrong at a position. Position 0: an index row that belongs to no entry."""
-
-    position: int
-    fault: Fault
+from ledger import checkpoints, journal, store
+from ledger.attestation import Attestation, Succession
+from ledger.derived import Derived, Search
+from ledger.faults import Wrong, first
+from ledger.notes import NotANote, Note, VerifierKey
+from ledger.soundness import Soundness
 
 
 class Verdict(NamedTuple):
@@ -54,18 +33,31 @@ class Verdict(NamedTuple):
     streams: int
     foreign: int  # entries of a type that is not ours: their leaves and versions alone are known
     wrong: Wrong | None
+    root: bytes = b""  # of the tree over the entries
+    checkpoints: int = 0  # found right
+    attested: int = 0  # entries that the last of them covers
+    pinned: int = 0  # pinned checkpoints found right
+    cosignatures: int = 0  # found right
 
 
 def verify(
     opened: store.Store,
     until: int | None = None,
     heard: Callable[[int], None] = lambda position: None,
+    *,
+    pinned: Sequence[Note] = (),
+    trusted: Sequence[VerifierKey] = (),
+    since: int = 0,
 ) -> Verdict:
-    """Verify a journal as it stands now; `heard` is told now and then how far it has come."""
-    walk = _Walk()
+    """Verify a journal as it stands now; `heard` is told now and then how far it has come.
+
+    Up to `since` its facts were verified before: their leaves are hashed all the same, but not
+    read. Signatures are checked where keys are `trusted`.
+    """
+    walk = _Walk(since)
     try:
         with opened.reading() as connection:
-            return walk.verdict(connection, until, heard)
+            return walk.verdict(connection, until, heard, pinned, trusted)
     except (OperationalError, ProgrammingError):  # the database's service, not its content
         raise
     except DatabaseError:
@@ -74,31 +66,65 @@ def verify(
 
 
 class _Walk:
-    """One verification: the entries in order, then the versions of the streams."""
+    """One verification: the entries in order, then what lies beside them."""
 
-    def __init__(self) -> None:
-        self.position = 0  # all up to here is right
-        self.foreign = 0
-        self._places = 0  # of all entries, whatever their order: the index must add up to it
-        self._recorded_at = ""
-        self._receipts = 0
-        self._record_entries = 0
-        self._heard = 0
-        self._shared: dict[str, tuple[int, int]] = {}  # account -> last position, balance
+    def __init__(self, since: int) -> None:
+        self._soundness = Soundness()
+        self._attestation = Attestation(())
+        self._derived = Derived()
+        self._since = since
+
+    @property
+    def position(self) -> int:
+        """All up to here is right."""
+        return self._soundness.position
+
+    @property
+    def foreign(self) -> int:
+        """How many entries are of a type that is not ours."""
+        return self._soundness.foreign
 
     def verdict(
-        self, connection: Connection, until: int | None, heard: Callable[[int], None]
+        self,
+        connection: Connection,
+        until: int | None,
+        heard: Callable[[int], None],
+        pinned: Sequence[Note],
+        trusted: Sequence[VerifierKey],
     ) -> Verdict:
         """Read everything up to `until`."""
         last = store.last_position(connection)
         last = last if until is None else min(last, until)
+        unread: Wrong | None = None
+        succession: Succession | None = None
+        try:
+            if trusted:
+                succession = Succession(checkpoints.rotations(connection, last), trusted)
+        except (NotANote, msgspec.MsgspecError):
+            unread = Wrong(1, "signature")
+        kept = checkpoints.every(connection, until)
+        asked = [note for note in pinned if until is None or note.checkpoint.size <= until]
+        self._attestation = attestation = Attestation(kept, asked, succession)
         wrong = self._find(connection, last, heard)
         right = self.position
-        streams, disordered = self._versions(connection, last)
-        wrong = _first(wrong, disordered)
-        if wrong is None and until is None:
-            wrong = self._surplus(connection)
-        return Verdict(right, last, streams, self.foreign, wrong)
+        if wrong is None:
+            wrong = attestation.end(last)
+        streams, disordered = _versions(connection, last)
+        cosigned, forged = _cosignatures(connection, until)
+        wrong = first(wrong, disordered, forged)
+        wrong = first(wrong, self._beside(connection, right, last)) or unread
+        return Verdict(
+            right,
+            last,
+            streams,
+            self.foreign,
+            wrong,
+            attestation.tree.root(),
+            attestation.checkpoints,
+            attestation.attested,
+            attestation.pinned,
+            cosigned,
+        )
 
     def _find(
         self, connection: Connection, last: int, heard: Callable[[int], None]
@@ -108,7 +134,8 @@ class _Walk:
         if before is not None:
             return Wrong(before, "position_missing")
         while self.position < last:
-            rows = store.read(connection, self.position, journal.PAGE, last)
+            until = self._since if self.position < self._since < last else last
+            rows = store.read(connection, self.position, journal.PAGE, until)
             if not rows:
                 return Wrong(self.position + 1, "position_missing")
             wrong = self._page(connection, rows)
@@ -117,203 +144,80 @@ class _Walk:
             heard(self.position)
         return None
 
-    def _surplus(self, connection: Connection) -> Wrong | None:
-        """A row of an index that no entry made, once every entry's rows were found."""
-        hearing = connection.scalar(select(func.count()).select_from(store.heard))
-        if hearing != self._heard:
-            return Wrong(0, "heard")
-        kept: dict[str, int] = {
-            account: credits
-            for account, credits in connection.execute(select(store.shared_balances))
-        }
-        for account, (position, credits) in self._shared.items():
-            if kept.pop(account, None) != credits:
-                return Wrong(position, "shared_balance")
-        if kept:
-            return Wrong(0, "shared_balance")
-        for table, found, fault in (
-            (store.receipts, self._receipts, "receipt"),
-            (store.record_entries, self._record_entries, "record_entry"),
-        ):
-            held = connection.scalar(select(func.count()).select_from(table))
-            if held != found:
-                return Wrong(_surplus_position(connection, table), cast(Fault, fault))
-        return None
-
     def _page(self, connection: Connection, rows: Sequence[store.Row]) -> Wrong | None:
         """Take in the rows that follow; the wrong row among them that stands first."""
-        derived: list[journal.IndexRows] = []
-        wrong: Wrong | None = None
-        for place, row in enumerate(rows, self.position + 1):
-            fault = "position_missing" if row.position != place else self._fault(row, derived)
-            if fault is not None:
-                wrong = Wrong(place, fault)
-                break
-            self._places += hash((row.stream, row.version, row.position))
-        wrong = _first(wrong, self._indexes(connection, derived))
-        self.position = wrong.position - 1 if wrong else rows[-1].position
+        before = self.position
+        known = before < self._since
+        events, wrong = self._soundness.read(rows, leaves_only=known)
+        sound = rows[: self.position - before]
+        wrong = first(
+            wrong,
+            self._derived.add(sound, events),
+            self._attestation.extend([row.leaf_hash for row in sound]),
+        )
+        if wrong is not None:
+            self._soundness.position = min(self.position, wrong.position - 1)
         return wrong
 
-    def _fault(self, row: store.Row, derived: list[journal.IndexRows]) -> Fault | None:
-        """What is wrong with a row on its own; else what the indexes must hold for it."""
-        try:
-            spelled = store.entry_bytes(*row[:5])
-        except (store.EntryTooLarge, TypeError):
-            return "leaf"
-        if store.leaf_hash(spelled) != row.leaf_hash:
-            return "leaf"
-        try:
-            entry = journal.to_entry(row)
-            must_hold = journal.index_rows((entry,))
-        except (msgspec.MsgspecError, ValueError):
-            return "unreadable"
-        if entry.event is journal.FOREIGN:
-            self.foreign += 1
+    def _beside(self, connection: Connection, right: int, last: int) -> Wrong | None:
+        """The first entry up to `right` that the derived tables do not tell of as they must.
+
+        What they hold beyond the entries is asked where all entries were read.
+        """
+        whole = right == last == store.last_position(connection)
+        if whole and not self._since and self._derived.agrees(connection):
             return None
-        event = entry.event
-        if event.stream != row.stream:
-            return "stream"
-        if sum(credits for _, credits in getattr(event, "entries", ())):
-            return "sum"
-        if event.recorded_at < self._recorded_at:
-            return "recorded_at"
-        self._recorded_at = event.recorded_at
-        for account, moves in must_hold.moved.items():
-            _, before = self._shared.get(account, (0, 0))
-            self._shared[account] = (row.position, before + moves)
-        derived.append(must_hold)
-        return None
-
-    def _indexes(
-        self, connection: Connection, derived: Sequence[journal.IndexRows]
-    ) -> Wrong | None:
-        """The first entry whose rows in the indexes are not what they must be."""
-        receipts: dict[tuple[str, str], list[tuple[str, int]]] = {}
-        places: set[tuple[bytes, int]] = set()
-        for rows in derived:
-            places.update(rows.record_entries)
-            for organisation, receipt, record in (*rows.receipts, *rows.replaced):
-                position = rows.record_entries[0][1]
-                under = (organisation, receipt)
-                receipts.setdefault(under, []).append((str(UUID(bytes=record)), position))
-            self._receipts += len(rows.receipts)
-        self._record_entries += len(places)
-        wrong: Wrong | None = None
-        standing = journal.records_under(connection, receipts)
-        for under, posted in receipts.items():
-            if all(record_id == standing.get(under) for record_id, _ in posted):
-                continue
-            led_to = _led_to(connection, standing.get(under), under)
-            for record_id, position in posted:
-                if record_id not in led_to:
-                    wrong = _first(wrong, Wrong(position, "receipt"))
-        for _, position in places - set(_held(connection, places)):
-            wrong = _first(wrong, Wrong(position, "record_entry"))
-        hearing = {place for rows in derived for place in rows.heard}
-        self._heard += len(hearing)
-        for _, position in hearing - set(_heard(connection, hearing)):
-            wrong = _first(wrong, Wrong(position, "heard"))
-        return wrong
-
-    def _versions(self, connection: Connection, last: int) -> tuple[int, Wrong | None]:
-        """How many streams there are, and the first entry whose version does not follow."""
-        table = store.entries.c
-        page = (
-            select(table.stream, table.version, table.position)
-            .order_by(table.stream, table.version)
-            .limit(journal.PAGE)
-        )
-        streams, places = 0, 0
-        wrong: Wrong | None = None
-        stream, version, position = "", 0, 0
-        query = page
-        while rows := connection.execute(query).all():
-            for row in rows:
-                if row.position > last:
-                    continue
-                if row.stream != stream:
-                    streams += 1
-                    version = position = 0
-                if row.version != version + 1 or row.position <= position:
-                    wrong = _first(wrong, Wrong(row.position, "version"))
-                stream, version, position = row.stream, row.version, row.position
-                places += hash((stream, version, position))
-            reached = (rows[-1].stream, rows[-1].version)
-            query = page.where(tuple_(table.stream, table.version) > reached)
-        if wrong is None and self.position == last and places != self._places:
-            wrong = Wrong(0, "damaged")  # the index over the entries is not of these entries
-        return streams, wrong
+        search = Search()
+        after = self._since
+        while after < right and (
+            page := journal.entries_after(connection, after, journal.PAGE, right)
+        ):
+            wrong = search.page(connection, page)
+            if wrong is not None:
+                return wrong
+            after = page[-1].position
+        if not whole or self._since:
+            return None
+        return search.surplus(connection) or Wrong(0, "damaged")
 
 
-def _held(
-    connection: Connection, places: Iterable[tuple[bytes, int]]
-) -> Iterator[tuple[bytes, int]]:
-    table = store.record_entries.c
-    positions = [position for _, position in places]
-    records = sorted({record for record, _ in places})
-    for start in range(0, len(records), CHUNK):
-        query = select(table.record_id, table.position).where(
-            table.record_id.in_(records[start : start + CHUNK]),
-            table.position.between(min(positions), max(positions)),
-        )
-        for record, position in connection.execute(query):
-            yield bytes(record), position
+def _versions(connection: Connection, last: int) -> tuple[int, Wrong | None]:
+    """How many streams there are, and the first entry whose version does not follow.
 
-
-def _heard(connection: Connection, places: Set[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    positions = sorted({position for _, position in places})
-    for start in range(0, len(positions), CHUNK):
-        query = select(store.heard).where(
-            store.heard.c.position.in_(positions[start : start + CHUNK])
-        )
-        yield from map(tuple, connection.execute(query))
-
-
-def _led_to(connection: Connection, standing: str | None, under: tuple[str, str]) -> set[str]:
-    """The record that stands under a receipt, and those in whose place it has come since."""
-    seen: set[str] = set()
-    while standing is not None and standing not in seen:
-        seen.add(standing)
-        facts = (entry.event for entry in journal.record(connection, standing))
-        standing = next(
-            (
-                fact.replaces
-                for fact in facts
-                if isinstance(fact, PostedContent) and (fact.organisation, fact.receipt) == under
-            ),
-            None,
-        )
-    return seen
-
-
-def _surplus_position(connection: Connection, table: Table) -> int:
-    """The first position that a surplus row of an index leads to; 0 where it leads nowhere.
-
-    Reads the whole index beside the entries, so it is asked only where the counts disagree.
+    As the index over them has it, which is held against the entries elsewhere.
     """
-    found: list[int] = []
-    keys = list(table.primary_key.columns)
-    page = select(table).order_by(*keys).limit(CHUNK)
-    query = page
-    while rows := connection.execute(query).all():
-        for row in rows:
-            entries = journal.record(connection, str(UUID(bytes=bytes(row.record_id))))
-            derived = journal.index_rows(entries)
-            if table is store.record_entries:
-                if (bytes(row.record_id), row.position) not in derived.record_entries:
-                    found.append(row.position)
-            elif (row.organisation, row.receipt, bytes(row.record_id)) not in (
-                *derived.receipts,
-                *derived.replaced,
-            ):
-                found.append(entries[0].position if entries else 0)
-        last = tuple(getattr(rows[-1], key.name) for key in keys)
-        query = page.where(tuple_(*keys) > last)
-    return min(found, default=0)
+    wrong: Wrong | None = None
+    streams, stream, version, position = 0, "", 0, 0
+    query = "SELECT stream, version, position FROM entries ORDER BY stream, version"
+    for name, number, place in store.scan(connection, query):
+        if place > last:
+            continue
+        if name != stream:
+            streams += 1
+            stream, version, position = name, 0, 0
+        version += 1
+        if number != version or place <= position:
+            wrong = first(wrong, Wrong(place, "version"))
+            version = number
+        position = place
+    return streams, wrong
 
 
-def _first(one: Wrong | None, other: Wrong | None) -> Wrong | None:
-    return min((each for each in (one, other) if each is not None), default=None)
+def _cosignatures(connection: Connection, until: int | None) -> tuple[int, Wrong | None]:
+    """How many lines of witnesses are theirs, and the first that is not."""
+    found = 0
+    for size, key, line in checkpoints.witnesses(connection):
+        if until is not None and size > until:
+            break
+        kept = checkpoints.at(connection, size)
+        try:
+            good = kept is not None and key.signed(Note.parse(kept.note + line))
+        except NotANote:
+            good = False
+        if not good:
+            return found, Wrong(max(size, 1), "cosignature", size)
+        found += 1
+    return found, None
 
 
 _BEFORE_THE_FIRST = select(func.min(store.entries.c.position)).where(store.entries.c.position < 1)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, select
 
 from ledger import store
 from ledger.events import Entry, Event, PolicyPublished
+from ledger.merkle import Tree
 from ledger.policy import Policies
 from ledger.units import instant
 from projections import schema
@@ -68,6 +69,7 @@ class Memory:
         self.accounts = Numbered(schema.accounts, Account)
         self.balances = Numbered(schema.balances, Balance)
         self.policies: Policies | None = None
+        self.tree: Tree | None = None
         self.lots = KeptLots()
         self.tallies = KeptTallies()
         self.days = KeptDays()
@@ -87,6 +89,7 @@ class Memory:
         self.accounts.forget()
         self.balances.forget()
         self.policies = None
+        self.tree = None
         self.lots.forget()
         self.tallies.forget()
         self.days.forget()
@@ -106,10 +109,14 @@ class Page:
         connection: Connection,
         entries: Sequence[Entry],
         memory: Memory,
+        tree: Tree,
+        leaves: Sequence[bytes],
         recorded_at: str = "",
     ) -> None:
         self.connection = connection
         self.entries = entries
+        self.tree = tree  # as it was before the page
+        self.leaves = leaves  # the hashes of the entries
         self._types = frozenset(entry.type for entry in entries)
         self.recorded_before = recorded_at  # of the entry before the page
         self.accounts = memory.accounts

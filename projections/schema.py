@@ -906,6 +906,23 @@ trail = Table(
     ),
 )
 
+# --- the log's tree ------------------------------------------------------------------------------
+
+log_tree = Table(
+    "log_tree",  # as it stands at the bookmark
+    metadata,
+    _whole("id", primary_key=True),  # 1: there is one
+    _whole("size"),
+    _text("edge"),  # the complete subtrees it consists of, the smallest first, in hex
+)
+log_hashes = _appended(
+    "log_hashes",  # the hashes that tiles above the lowest level consist of
+    _whole("level", primary_key=True),  # of the tile: 1 and up; level 0 are the leaves themselves
+    _whole("place", primary_key=True),
+    _whole("position"),  # of the last leaf below it
+    _text("hash"),  # in hex
+)
+
 VIEWS = tuple(table for table in metadata.sorted_tables if table is not bookmark)
 """Every table whose rows the journal alone determines."""
 
@@ -939,7 +956,7 @@ THINGS = {
 HISTORIES = (
     *(units, policies, grade_overrides, period_changes, member_organisations, member_seats),
     *(grade_computations, supervision_indexes, job_runs),
-    *(journal_lines, passbook, career_facts, agreement_terms, waits, trail),
+    *(journal_lines, passbook, career_facts, agreement_terms, waits, trail, log_hashes),
 )
 """The views that keep every line at its position; the others say what stands now."""
 

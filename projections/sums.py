@@ -5,12 +5,15 @@ the minutes and the member alone.
 """
 
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection
 
 from ledger import journal, store
 from ledger.events import EVENT_TYPES
+from ledger.policy import Policies
+from ledger.units import recorded_text
 
 
 class Moves(msgspec.Struct, gc=False):
@@ -70,6 +73,20 @@ def add(found: Sums, rows: list[store.Row]) -> None:
             minutes[moves.member_id] = minutes.get(moves.member_id, 0) + moves.minutes
     if rows:
         found.position = rows[-1].position
+
+
+def position_of(connection: Connection, point: int | date | datetime) -> int:
+    """The last position at a point: itself, a local date's end, or an instant; 0 before any."""
+    if isinstance(point, int):
+        return min(point, store.last_position(connection))
+    if not isinstance(point, datetime):
+        policies = Policies()
+        for entry in journal.streams(connection, ["policies"]).get("policies", ()):
+            policies.apply(entry.event, entry.position)
+        point = policies.begin(point + timedelta(days=1))
+    else:
+        point += timedelta(microseconds=1)  # an instant's own entries are in
+    return journal.position_before(connection, recorded_text(point))
 
 
 _DECODER = msgspec.json.Decoder(Moves)

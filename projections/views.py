@@ -33,6 +33,7 @@ from projections import (
     redemptions,
     rewards,
     schema,
+    seal,
     service_records,
     shelves,
     tallies,
@@ -67,6 +68,7 @@ PROJECTIONS: dict[str, Projection] = {
     "shelves": shelves.project,
     "field_shelves": field_shelves.project,
     "tallies": tallies.project,
+    "seal": seal.project,
 }
 """The view -> what it makes of a page of entries."""
 
@@ -190,6 +192,7 @@ class Views:
             if mark == self._mark:
                 mark = self._take_in(connection, rows, mark)
                 self._memory.write(connection)
+                self._write_tree(connection)
                 connection.execute(_MOVE, mark._asdict())
             else:  # another process went on, or rebuilt
                 self._memory.forget()
@@ -217,6 +220,7 @@ class Views:
                 if progress is not None:
                     progress(mark.position, last)
             self._memory.write(connection)
+            self._write_tree(connection)
             schema.create_indexes(connection)
             connection.execute(insert(bookmark).values(id=1, **mark._asdict()))
             schema.put_in_place(connection)
@@ -227,7 +231,11 @@ class Views:
     def _take_in(self, connection: Connection, rows: list[store.Row], mark: Mark) -> Mark:
         """Tell every projection a page; the mark behind it."""
         entries = list(map(journal.to_entry, rows))
-        page = Page(connection, entries, self._memory, mark.recorded_at)
+        tree = self._memory.tree
+        if tree is None:
+            tree = self._memory.tree = seal.read_tree(connection)
+        leaves = [row.leaf_hash for row in rows]
+        page = Page(connection, entries, self._memory, tree, leaves, mark.recorded_at)
         for project in PROJECTIONS.values():
             project(page)
         page.insert()
@@ -237,6 +245,10 @@ class Views:
             recorded_at=next(filter(None, said), mark.recorded_at),
             leaf_hash=rows[-1].leaf_hash.hex(),
         )
+
+    def _write_tree(self, connection: Connection) -> None:
+        if self._memory.tree is not None:  # some entries were taken in
+            seal.write_tree(connection, self._memory.tree)
 
     def _settle(self, mark: Mark) -> None:
         """Know the new mark, and answer those who waited for it."""

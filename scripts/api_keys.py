@@ -5,14 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ledger.units import Refused
-from scripts.door import Day, now, opened_journal
+from scripts.door import (
+    Day,
+    ask,
+    must_stand,
+    now,
+    opened,
+    opened_journal,
+    settings,
+    stamp,
+)
 from scripts.printing import Exit, Stopped, Told, fields, table, verb
 from scripts.sayings import explained, said
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from ledger.keys import Key
 
 ROLES = ("poster", "verifier", "member", "auditor", "admin")
@@ -36,9 +42,9 @@ def create(
 
     with opened_journal() as store, store.writing() as connection:
         if org is not None:
-            _must_stand(connection, f"organisation:{org}", "/org", org)
+            must_stand(connection, f"organisation:{org}", "/org", org)
         if member is not None:
-            _must_stand(connection, f"member:{member}", "/member", member)
+            must_stand(connection, f"member:{member}", "/member", member)
         try:
             made = create_key(
                 connection,
@@ -77,11 +83,47 @@ def revoke(id: str) -> Told:
     return Told(_shown(revoked))
 
 
-def _must_stand(connection: "Connection", stream: str, pointer: str, what: str) -> None:
-    from ledger.journal import streams
+@verb(
+    click.option(
+        "--lost",
+        is_flag=True,
+        help=explained(
+            "原密钥已丢失或泄露，不再由它交接",
+            "the key is lost, or in other hands: it does not hand over",
+        ),
+    )
+)
+def rotate_signing(lost: bool) -> Told:
+    """Let a fresh key sign checkpoints; the log tells so, and the key before hands over to it."""
+    from ledger.checkpoints import keys_in_turn
+    from ledger.commands import RotateSigningKey
+    from ledger.keys_file import load_secrets, replace_signing_key
+    from ledger.notes import SigningKey
+    from projections.signing import Signer
+    from projections.views import Views
 
-    if not streams(connection, [stream]):
-        raise Refused("not_found", pointer=pointer, what=what)
+    given = settings()
+    if lost:
+        replace_signing_key(given)
+    with opened(given) as ledger:
+        views = Views(ledger.store, ledger.views_engine)
+        views.catch_up()
+        if not lost:  # all up to here, with the key before
+            Signer(views, given, ledger.secrets).sign()
+        with ledger.store.reading() as connection:
+            turns = keys_in_turn(connection)
+        if not turns:
+            raise Stopped("no_checkpoint", Exit.REFUSED)
+        before = turns[-1][1]
+        if SigningKey(before.name, load_secrets(given).signing_key).verifier == before:
+            replace_signing_key(given)
+        key = SigningKey(before.name, load_secrets(given).signing_key).verifier
+        command = RotateSigningKey(**stamp(), key=str(key), replaces=str(before), lost=lost)
+        position = ask(ledger, command).position
+        views.catch_up()
+        kept = Signer(views, given, load_secrets(given)).sign()
+    value = {"key": str(key), "replaces": str(before), "position": position, "note": kept.note}
+    return Told(value, [fields({name: value[name] for name in ("key", "replaces", "position")})])
 
 
 def _shown(key: "Key") -> dict[str, Any]:

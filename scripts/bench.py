@@ -20,6 +20,7 @@ import psycopg
 from ledger import store
 from ledger.events import encode
 from ledger.opening import open_ledger
+from ledger.verification import verify
 from projections.sums import sums
 from projections.views import Views
 from scripts import bench_houses, bench_load
@@ -306,7 +307,7 @@ def _seconds(work: Callable[[], None]) -> float:
 
 
 def _views(house: House, count: int) -> dict[str, int]:
-    """Events per CPU second of this process: all views anew, and balances alone."""
+    """Events per CPU second of this process: all views anew, balances alone, all verified."""
     rebuilt: list[float] = []
     summed: list[float] = []
     with open_ledger(house.settings) as ledger:
@@ -322,9 +323,15 @@ def _views(house: House, count: int) -> dict[str, int]:
             summed.append(time.process_time() - started)
             if found.total or found.unbalanced:
                 raise RuntimeError("the books do not sum to zero")
+        started = time.process_time()
+        verdict = verify(ledger.store)
+        verified = verdict.entries / (time.process_time() - started)
+        if verdict.wrong is not None:
+            raise RuntimeError(f"the journal is wrong: {verdict.wrong}")
     return {
         "rebuild_events_per_cpu_second": round(views.position / statistics.median(rebuilt)),
         "balances_events_per_cpu_second": round(found.position / statistics.median(summed)),
+        "verified_events_per_cpu_second": round(verified),
     }
 
 

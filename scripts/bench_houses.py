@@ -127,7 +127,7 @@ def seeded_record(member: str, number: int, nth: int) -> HoursVerified:
     started_at = SERVED_FROM + timedelta(minutes=2 * nth)
     return HoursVerified(
         actor="k1234567",
-        recorded_at=recorded_text(STARTED - timedelta(days=1)),
+        recorded_at=recorded_text(datetime.now(UTC)),
         correlation_id=new_id(),
         record_id=new_id(),
         member_id=member,

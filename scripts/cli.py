@@ -41,6 +41,9 @@ VERBS: dict[str, Verb] = {
     "key create": Verb("api_keys:create", "创建密钥", "make an API key"),
     "key list": Verb("api_keys:list_all", "列出密钥", "list the API keys"),
     "key revoke": Verb("api_keys:revoke", "撤销密钥", "revoke an API key"),
+    "key rotate-signing": Verb(
+        "api_keys:rotate_signing", "更换检查点签名密钥", "let another key sign checkpoints"
+    ),
     "member add": Verb("members:add", "登记成员", "register a member"),
     "member import": Verb("members:import_file", "从表格登记成员", "register members from a sheet"),
     "hours import": Verb(
@@ -64,6 +67,15 @@ VERBS: dict[str, Verb] = {
     "audit trial-balance": Verb(
         "audit:trial_balance", "试算平衡", "every account's balance, and the sum"
     ),
+    "audit diff": Verb("audit:diff", "两个时点之间账目的变化", "what changed between two points"),
+    "audit sample": Verb(
+        "audit:sample", "按种子抽取服务记录及其来龙去脉", "records drawn, with all that led to them"
+    ),
+    "audit reads": Verb("audit:reads", "审计员的查阅记录", "what auditors have looked at"),
+    "log checkpoint": Verb("log:checkpoint", "签发并输出检查点", "sign and print a checkpoint"),
+    "log prove": Verb("log:prove", "证明记录在日志中，或日志只增不改", "prove an entry, or growth"),
+    "log cosign": Verb("log:cosign", "见证签名", "verify the log and cosign as a witness"),
+    "log keys": Verb("log:keys", "检查点的公钥", "the public keys that sign checkpoints"),
     "jobs run": Verb("jobs:run", "运行到期作业", "do what is due as of an instant"),
     "audit account": Verb("audit:account", "一个账户的分录", "an account's lines"),
     "audit solvency": Verb(
@@ -91,6 +103,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "policy": ("政策", "policies"),
     "period": ("关账月份", "closed months"),
     "audit": ("审计", "audit"),
+    "log": ("透明日志", "the transparency log"),
     "jobs": ("作业", "jobs"),
     "views": ("视图", "views"),
     "db": ("数据库", "the database"),

@@ -115,6 +115,18 @@ def _secrets(error: Exception) -> Complaint:
     return _saying("secrets_unusable", Exit.UNAVAILABLE, reason=error)
 
 
+def _forked(error: Any) -> Complaint:
+    return _saying("forked", Exit.WRONG, size=error.size)
+
+
+def _other_signing_key(error: Exception) -> Complaint:
+    return _saying("other_signing_key", Exit.UNAVAILABLE)
+
+
+def _broken_proof(error: Exception) -> Complaint:
+    return _saying("broken_proof", Exit.WRONG)
+
+
 def _vault_key(error: Exception) -> Complaint:
     return _saying("wrong_vault_key", Exit.UNAVAILABLE)
 
@@ -139,6 +151,10 @@ def _system(error: OSError) -> Complaint:
     return _saying("system_says", Exit.UNAVAILABLE, reason=reason)
 
 
+def _full(error: Exception) -> Complaint:
+    return _saying("system_says", Exit.UNAVAILABLE, reason=error)
+
+
 def _schema(error: Any) -> Complaint:
     there = {"found": error.found, "wanted": error.wanted}
     return _saying("other_schema", Exit.UNAVAILABLE, **there)
@@ -152,11 +168,16 @@ KINDS: dict[str, Callable[[Any], Complaint | None]] = {
     "ledger.desk.Busy": _busy,
     "ledger.settings.BadSettings": _settings,
     "ledger.keys_file.KeysUnusable": _secrets,
+    "projections.signing.Forked": _forked,
+    "projections.signing.OtherSigningKey": _other_signing_key,
+    "projections.proofs.Broken": _broken_proof,
     "ledger.vault.WrongVaultKey": _vault_key,
     "ledger.opening.OtherSchema": _schema,
     "sqlalchemy.exc.OperationalError": _database,
     "sqlalchemy.exc.InterfaceError": _database,
     "sqlalchemy.exc.DatabaseError": _damaged,
     "builtins.OSError": _system,
+    "sqlite3.OperationalError": _full,  # of a file that is exported to
+    "xlsxwriter.exceptions.FileCreateError": _full,
 }
 """The name of an error's class -> what is said of it; the nearest of its classes counts."""

@@ -45,6 +45,7 @@ from ledger.keys import Key, NewKey, create_key
 from ledger.opening import Ledger, open_ledger
 from ledger.settings import Settings
 from ledger.units import Refused, new_id
+from projections.signing import Signer
 from projections.views import Views
 from scripts import invented
 from scripts.demo_careers import Careers
@@ -173,6 +174,7 @@ def live(
                 past.begin_month(day)
             past.live_through(day)
             heard(past.lived.counts["posted"])
+        past.seal()
         return past.lived
 
 
@@ -312,6 +314,11 @@ class Past:
         return ids
 
     # -- a day -------------------------------------------------------------------------------
+
+    def seal(self) -> None:
+        """Sign a checkpoint of all that has happened."""
+        self._views.catch_up()
+        Signer(self._views, self._ledger.settings, self._ledger.secrets).sign()
 
     def live_through(self, day: date) -> None:
         """Let people serve on a day, and organisations write down what is due by its evening."""

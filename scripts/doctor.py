@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ledger.settings import Settings
     from ledger.vault import Vault
+    from projections.views import Mark, Views
 
 LOCK = Path(__file__).with_name("requirements.lock")
 PENDING_FOR = timedelta(hours=1)  # a registration takes milliseconds
@@ -207,20 +208,36 @@ def orphans(given: "Settings") -> Finding:
 def views(given: "Settings") -> Finding:
     """The views are of the present shape and not far behind."""
     from ledger.store import last_position
-    from projections import schema
-    from projections.views import stored_mark
 
     with opened_views(given) as opened:
         with opened.store.reading() as connection:
             last = last_position(connection)
-        with opened.engine.connect() as connection:
-            mark = stored_mark(connection)
-    if mark is None or mark.shape != schema.SHAPE:
+        mark = _mark_of_this_shape(opened)
+    if mark is None:
         return warning("doctor_views_old")
     behind = last - mark.position
     if behind > LAG_ENTRIES_MAX:
         return warning("doctor_views_behind", behind=behind)
     return ok("doctor_views", position=mark.position, behind=behind)
+
+
+def transparency_log(given: "Settings") -> Finding:
+    """The log is the one that was signed last, by the key that is at hand."""
+    from ledger.checkpoints import last
+    from ledger.keys_file import load_secrets
+    from ledger.store import last_position
+    from projections.signing import Signer
+
+    with opened_views(given) as opened:
+        if _mark_of_this_shape(opened) is None:
+            return warning("doctor_views_old")
+        Signer(opened, given, load_secrets(given)).check()
+        with opened.store.reading() as connection:
+            kept = last(connection)
+            unsigned = last_position(connection) - (kept.size if kept else 0)
+    if kept is None:
+        return warning("doctor_no_checkpoint")
+    return ok("doctor_log", size=kept.size, signed_at=kept.signed_at, unsigned=unsigned)
 
 
 def clock(given: "Settings") -> Finding:
@@ -261,12 +278,22 @@ CHECKS: dict[str, Callable[["Settings"], Finding]] = {
     "vault": vault,
     "orphans": orphans,
     "views": views,
+    "log": transparency_log,
     "clock": clock,
     "disk": disk,
 }
 
 
 # --- asking --------------------------------------------------------------------------------------
+
+
+def _mark_of_this_shape(opened: "Views") -> "Mark | None":
+    from projections import schema
+    from projections.views import stored_mark
+
+    with opened.engine.connect() as connection:
+        mark = stored_mark(connection)
+    return mark if mark is not None and mark.shape == schema.SHAPE else None
 
 
 @contextmanager

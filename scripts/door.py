@@ -13,6 +13,7 @@ from scripts.printing import Exit, Stopped
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from sqlalchemy import Connection
 
     from ledger.commands import Command, Stamp
     from ledger.desk import Done, Outcome
@@ -41,6 +42,31 @@ class Day(click.ParamType[date]):
             except ValueError:
                 pass
         raise Stopped("not_a_date", Exit.USAGE, name=param.opts[0] if param else value)
+
+
+class AsOf(click.ParamType[date | datetime]):
+    """An ISO 8601 date, or an RFC 3339 instant with its offset."""
+
+    name = "date|instant"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> date | datetime:
+        """The date or the instant; usage, where it is neither."""
+        from pydantic import TypeAdapter, ValidationError
+
+        from api.asks import Instant
+
+        if isinstance(value, date):
+            return value
+        if "T" not in value.upper():
+            return Day().convert(value, param, ctx)
+        try:
+            found: datetime = TypeAdapter(Instant).validate_python(value)
+        except ValidationError:
+            name = param.opts[0] if param else value
+            raise Stopped("not_an_instant", Exit.USAGE, name=name) from None
+        return found
 
 
 # --- settings ------------------------------------------------------------------------------------
@@ -124,6 +150,14 @@ def opened_views(given: "Settings | None" = None, *, any_schema: bool = False) -
             yield Views(store, engine)
         finally:
             engine.dispose()
+
+
+def must_stand(connection: "Connection", stream: str, pointer: str, what: str) -> None:
+    """Pass where the journal has such a stream."""
+    from ledger.journal import streams
+
+    if not streams(connection, [stream]):
+        raise Refused("not_found", pointer=pointer, what=what)
 
 
 def read_file(path: Path) -> bytes:

@@ -8,10 +8,9 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import DBAPIError
 
@@ -191,8 +190,7 @@ def run_job(
 def as_of_day(views: "Views", day: date) -> datetime:
     """The instant at which a date begins in the policy's zone."""
     with views.engine.connect() as connection:
-        zone = published(connection).on(day)["zone"]
-    return datetime.combine(day, time(), ZoneInfo(zone))
+        return published(connection).begin(day)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ FIRST_ADMIN = "admin"
 def init(admin_key_file: Path | None) -> Told:
     """Make keys file, stores and a first admin key; on a made ledger nothing is changed."""
     from ledger.opening import is_made, make_ledger, open_ledger
+    from projections.signing import Signer
     from projections.views import Views
 
     given = settings()
@@ -37,7 +38,9 @@ def init(admin_key_file: Path | None) -> Told:
     keys_file = make_secrets()
     make_ledger(given)
     with open_ledger(given) as ledger:
-        Views(ledger.store, ledger.views_engine).prepare()
+        views = Views(ledger.store, ledger.views_engine)
+        views.prepare()
+        signed = Signer(views, given, ledger.secrets).sign()  # the log has a name from now on
         made = make_first_key(ledger, admin_key_file)
     if admin_key_file is None:
         shown, lines = {"key": made.text}, [said("first_admin_key", key=made.text)]
@@ -47,9 +50,10 @@ def init(admin_key_file: Path | None) -> Told:
         "database_url": place(given),
         "ledger": given.ledger,
         "keys_file": str(keys_file) if keys_file else None,
+        "log_key": signed.key,
         "admin_key": {"id": made.key.id, **shown},
     }
-    return Told(value, lines)
+    return Told(value, [*lines, said("log_key", key=signed.key)])
 
 
 def make_secrets(**flags: object) -> Path | None:

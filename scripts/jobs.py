@@ -5,37 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.door import Day, now, opened
+from scripts.door import AsOf, now, opened
 from scripts.printing import Exit, Stopped, Told, progress, table, verb
 from scripts.sayings import explained
 
 if TYPE_CHECKING:
     from scripts.due_jobs import Ran
-
-
-class AsOf(click.ParamType[date | datetime]):
-    """An ISO 8601 date, or an RFC 3339 instant with its offset."""
-
-    name = "date|instant"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> date | datetime:
-        """The date or the instant; usage, where it is neither."""
-        from pydantic import TypeAdapter, ValidationError
-
-        from api.asks import Instant
-
-        if isinstance(value, date):
-            return value
-        if "T" not in value.upper():
-            return Day().convert(value, param, ctx)
-        try:
-            found: datetime = TypeAdapter(Instant).validate_python(value)
-        except ValidationError:
-            name = param.opts[0] if param else value
-            raise Stopped("not_an_instant", Exit.USAGE, name=name) from None
-        return found
 
 
 @verb(

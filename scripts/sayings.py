@@ -99,11 +99,72 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "此版本不含命令 {name}。",
         "The verb {name} is not part of this copy.",
     ),
+    "one_of_two_options": (
+        "{first} 和 {second} 必须且只能给出一个。",
+        "Give {first} or {second}, and not both.",
+    ),
+    "not_a_note": (
+        "{path} 不是签名的检查点：{reason}",
+        "{path} holds no signed checkpoints: {reason}",
+    ),
+    "ends_before_it_begins": (
+        "终点 {last} 在起点 {first} 之前。",
+        "The end, {last}, lies before the beginning, {first}.",
+    ),
+    "not_in_the_tree": (
+        "{name}：日志中没有 {value}。",
+        "{name}: the log does not reach to {value}, or from it.",
+    ),
+    "no_checkpoint": (
+        "账本还没有检查点：先运行 timebank log checkpoint。",
+        "The ledger has no checkpoint yet: timebank log checkpoint signs one.",
+    ),
+    "not_the_witness": (
+        "大小为 {size} 的检查点没有这位见证人的有效签名。",
+        "The checkpoint of {size} entries bears no good signature of this witness.",
+    ),
+    "other_checkpoint": (
+        "账本没有签发过这个大小为 {size} 的检查点。",
+        "The ledger has not signed this checkpoint of {size} entries.",
+    ),
+    "forked": (
+        "日志与大小为 {size} 的检查点不符，拒绝签名。请运行 timebank audit verify。",
+        "The log is not the one that was signed at {size} entries; nothing is signed over it."
+        " timebank audit verify tells more.",
+    ),
+    "other_signing_key": (
+        "手头的签名密钥不是账本现行的密钥：timebank key rotate-signing 更换密钥。",
+        "The signing key at hand is not the one in force: timebank key rotate-signing changes it.",
+    ),
+    "broken_proof": (
+        "手头的散列无法构成证明：请运行 timebank audit verify 和 timebank views rebuild。",
+        "The hashes at hand make no proof: timebank audit verify, then timebank views rebuild.",
+    ),
     # -- what went on
+    "nothing_signed": (
+        "未签发新的检查点（{reason}），以下是已保存的最后一个。",
+        "No new checkpoint is signed ({reason}); this is the last that was kept.",
+    ),
+    "cosigned": (
+        "已见证 {size} 条记录。见证人公钥：{witness}",
+        "Cosigned {size} entries. The witness's public key: {witness}",
+    ),
+    "part_not_cosigned": (
+        "{path} 只是日志的一部分，无法据此见证。",
+        "{path} is a part of the log; a witness has to see all of it.",
+    ),
+    "not_cosigned": (
+        "日志核验有误，不予见证。",
+        "The log did not verify, and is not cosigned.",
+    ),
     "interrupted": ("已中断。", "Interrupted."),
     "first_admin_key": (
         "首个管理员密钥（只显示这一次）：{key}",
         "The first admin key, shown this once: {key}",
+    ),
+    "log_key": (
+        "日志公钥，请交给审计员：{key}",
+        "The log's public key, for auditors to keep: {key}",
     ),
     "admin_key_in": ("首个管理员密钥在 {path}", "The first admin key is in {path}"),
     "key_shown_once": (
@@ -179,6 +240,14 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "落后 {behind} 条，请启动服务或运行 timebank views rebuild",
         "{behind} entries behind; serving reads on, timebank views rebuild builds anew",
     ),
+    "doctor_no_checkpoint": (
+        "还没有检查点，启动服务时会签发",
+        "there is no checkpoint yet; serving signs one",
+    ),
+    "doctor_log": (
+        "检查点覆盖 {size} 条，签于 {signed_at}；其后 {unsigned} 条尚未签名",
+        "signed to {size} at {signed_at}; {unsigned} entries since then are not",
+    ),
     "doctor_clock": ("{now}", "{now}"),
     "doctor_clock_behind": (
         "最后记录于 {recorded_at}，本机时钟落后",
@@ -194,6 +263,26 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "全部 {entries} 条记录核验无误。",
         "All {entries} entries are as they were written.",
     ),
+    "attested": (
+        "相符的检查点：{count} 个，最后一个覆盖 {size} 条记录。",
+        "Checkpoints that agree: {count}; the last covers {size} entries.",
+    ),
+    "pinned": (
+        "相符的另存检查点：{count} 个。",
+        "Checkpoints kept elsewhere that agree: {count}.",
+    ),
+    "keys_from_here": (
+        "签名用本机的公钥核验；要独立核验，请用 --key 给出另行取得的公钥。",
+        "Signatures were checked with keys found here; --key takes one that you were handed.",
+    ),
+    "no_keys": (
+        "没有核验签名：--key 给出账本公钥。",
+        "No signature was checked: --key takes the ledger's public key.",
+    ),
+    "wrong_by_checkpoint": (
+        "依据：大小为 {size} 的检查点。",
+        "Shown by the checkpoint of {size} entries.",
+    ),
     "first_wrong": (
         "第一个有误的位置：{position}。{what}",
         "First wrong position: {position}. {what}",
@@ -202,6 +291,42 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "wrong_leaf": (
         "记录与写入时的哈希不符。",
         "The entry is not the one whose hash was kept when it was written.",
+    ),
+    "wrong_spelling": (
+        "这一行不是按唯一写法书写的记录。",
+        "The line is no entry in its one spelling.",
+    ),
+    "wrong_checkpoint": (
+        "检查点与日志不符。",
+        "A checkpoint is of another history than the log.",
+    ),
+    "wrong_signature": (
+        "检查点的签名无效。",
+        "The checkpoint does not bear the signature that it must.",
+    ),
+    "wrong_unknown_key": (
+        "检查点不是由可信的密钥签名的。",
+        "No key that is trusted stands behind the checkpoint.",
+    ),
+    "wrong_cosignature": (
+        "见证人的签名无效。",
+        "A witness has not signed what stands under its name.",
+    ),
+    "wrong_pinned": (
+        "另行保存的检查点与日志不符：历史被改写。",
+        "A checkpoint that was kept elsewhere is of another history: this one was rewritten.",
+    ),
+    "wrong_cut_off": (
+        "检查点覆盖的记录多于日志：末尾被删去。",
+        "A checkpoint covers more entries than the log has: its tail is gone.",
+    ),
+    "wrong_proof": (
+        "记录的证明不能导出检查点的根。",
+        "The entry's proof does not lead to the checkpoint's root.",
+    ),
+    "wrong_trial_balance": (
+        "导出的试算平衡与分录合计不符。",
+        "The exported trial balance is not the sums of the lines.",
     ),
     "wrong_unreadable": ("记录的内容无法读取。", "The entry's data cannot be read."),
     "wrong_stream": (

@@ -50,7 +50,7 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
     """Open the ledger, bring its views up to date, and serve; `announce` is told the address."""
     import uvloop
 
-    from api.app import make_app, spare_the_collector
+    from api.app import DOOR, make_app, spare_the_collector
     from api.log_lines import configure
     from projections.views import Views
     from scripts.due_jobs import scheduled
@@ -69,9 +69,12 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
         jobs = scheduled(ledger, views, given.jobs_every_minutes)
         try:
             app = make_app(ledger, views, given)
+            signer = app[DOOR].signer
+            signer.start()
             spare_the_collector()
             with jobs, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(app, given.host, given.port, announce))
+            signer.close()
         finally:
             views.close()
 

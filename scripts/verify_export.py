@@ -118,7 +118,7 @@ class Books:
                 raise ValueError(data)
             if kind == "SigningKeyRotated" and self.whole:
                 old, new = parsed_key(data["replaces"]), parsed_key(data["key"])
-                if stream != "log:keys" or self.keys[-1:] not in ([], [old]) or old[0] != new[0]:
+                if stream != "signing_keys" or [old[0], self.keys[-1:] or [old]] != [new[0], [old]]:
                     raise Wrong(position, "rotation")
                 self.keys = [*(self.keys or [old]), new]
                 self.changes[position] = data.get("lost") is True

@@ -255,7 +255,10 @@ def _route(method: str, path: str) -> Iterator[str]:
         route
         for route in ROUTES
         if route.method == method
-        and re.fullmatch(re.sub(r"{\w+}", "[^/]+", route.path), path.partition("?")[0])
+        and re.fullmatch(
+            re.sub(r"{\w+}", "[^/]+", route.pattern.replace("{tile:.+}", ".+")),
+            path.partition("?")[0],
+        )
     ]
     for route in sorted(fitting, key=lambda route: len(route.path_names))[:1]:
         yield f"{route.method} {route.path}"

@@ -69,6 +69,7 @@ from ledger.commands.grades import (
     DecideAppeal,
     IndexCounts,
 )
+from ledger.commands.log_keys import RotateSigningKey
 from ledger.commands.members import (
     ChangeMember,
     CloseAccount,
@@ -248,6 +249,7 @@ __all__ = [
     "ReverseHours",
     "RevokeCertification",
     "RewardCommand",
+    "RotateSigningKey",
     "SetTarget",
     "Share",
     "SignAgreement",

@@ -89,6 +89,7 @@ from ledger.events.grades import (
     GradeComputed,
     SupervisionIndexComputed,
 )
+from ledger.events.log_keys import SigningKeyRotated
 from ledger.events.members import (
     AccountClosed,
     MemberChanged,
@@ -320,6 +321,7 @@ __all__ = [
     "RewardWithdrawn",
     "ServiceCertified",
     "ServiceUncertified",
+    "SigningKeyRotated",
     "Source",
     "SubmittedHoursVerified",
     "SupervisionIndexComputed",

@@ -62,8 +62,8 @@ def check(engine: Engine, store: MigratedStore) -> list[str]:
 
 _TRIGGERS = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-    "postgresql": "SELECT tgname FROM pg_trigger"
-    " WHERE tgrelid = to_regclass('entries') AND tgenabled = 'A'",
+    "postgresql": "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+    " WHERE relnamespace = current_schema()::regnamespace AND tgenabled = 'A'",
 }
 
 

@@ -39,6 +39,7 @@ from ledger.rules.grading import (
     override_grade,
 )
 from ledger.rules.jobs import Job, finish_job
+from ledger.rules.log_keys import SigningKeys, rotate_signing_key
 from ledger.rules.members import Member, change_member, join_member, register_member
 from ledger.rules.needs import Need, assess_need, reject_need, report_need, resolve_need
 from ledger.rules.orders import (
@@ -163,6 +164,7 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.DeclineCorrection: decline_correction,
     commands.ExpireCredits: expire_credits,
     commands.FinishJob: finish_job,
+    commands.RotateSigningKey: rotate_signing_key,
     commands.RecordRelation: record_relation,
     commands.GiveCredits: give_credits,
     commands.DonateCredits: donate_credits,
@@ -254,6 +256,7 @@ STATES: dict[str, Callable[[str], Any]] = {
     "grade": lambda _: Grade(),
     "index": lambda _: SupervisionIndex(),
     "job": lambda _: Job(),
+    "signing_keys": lambda _: SigningKeys(),
     "transfer": lambda _: Grant(),
     "reward": lambda _: Reward(),
     "redemption": lambda _: Redemption(),

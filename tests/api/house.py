@@ -1,5 +1,6 @@
 """A served house: the open ledger, its views, the application on a port of its own, and callers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ledger.commands import AddOrganisation, AddUnit, Command, RegisterMember, S
 from ledger.desk import Answer, Job
 from ledger.keys import Key, NewKey, create_key, revoke_key
 from ledger.keys_file import make_keys_file
+from ledger.notes import Checkpoint, Note
 from ledger.opening import Ledger, make_ledger, open_ledger
 from ledger.settings import Settings
 from ledger.units import new_id
@@ -159,6 +161,16 @@ class House:
     def write(self, *commands: Command) -> None:
         """Ask the desk for something without HTTP."""
         self.ledger.desk.ask_now(Job(commands, lambda outcome: Answer(200, b""), mode="all"))
+
+    async def ledger_signs(self) -> Checkpoint:
+        """A checkpoint of all that the views have read."""
+        kept = await asyncio.to_thread(self.door.signer.sign)
+        return Note.parse(kept.note).checkpoint
+
+    def age_checkpoints(self) -> None:
+        """Let the last checkpoint be so old that whoever asks may have another."""
+        with self.ledger.store.writing() as connection:
+            connection.exec_driver_sql("UPDATE checkpoints SET signed_at = '2020-01-01T00:00:00Z'")
 
     @property
     def position(self) -> int:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from ledger import journal, store
+from ledger import journal, journal_schema, store
 from ledger.commands import VerifyHours
+from ledger.faults import Wrong
 from ledger.store import Store
 from ledger.units import id_bytes, new_id
-from ledger.verification import Wrong, verify
+from ledger.verification import verify
 from tests.desk.bureau import Bureau
 from tests.rules.asked import correct
 from tests.rules.test_transfers import gift, related
@@ -45,7 +46,8 @@ def alter(altered: Store, *statements: str, **params: Any) -> None:
             for name in connection.scalars(triggers).all():
                 connection.exec_driver_sql(f"DROP TRIGGER {name}")
         else:
-            connection.exec_driver_sql("ALTER TABLE entries DISABLE TRIGGER USER")
+            for table in ("entries", *journal_schema.APPEND_ONLY):
+                connection.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         for statement in statements:
             connection.execute(text(statement), params)
 

@@ -119,7 +119,7 @@ def rotation(position: int, new: Signer, old: Signer, version: int = 1, **more: 
         {
             "data": data,
             "position": position,
-            "stream": "log:keys",
+            "stream": "signing_keys",
             "type": "SigningKeyRotated",
             "version": version,
         }

@@ -439,7 +439,11 @@ def rotated(entries: list[bytes], **more: Any) -> Export:
     """The export with a change of keys in the middle, and checkpoints before and after it."""
     place = len(entries) + 1
     export = Export([*entries, rotation(place, NEXT_KEY, KEY, **more)], [5, 12, place])
-    last = export.entries[-1].replace(b"log:keys", b"log:else").replace(b"SigningKey", b"Something")
+    last = (
+        export.entries[-1]
+        .replace(b"signing_keys", b"log:else")
+        .replace(b"SigningKey", b"Something")
+    )
     export.entries.append(last.replace(b'"position":%d' % place, b'"position":%d' % (place + 1)))
     both = () if more else (KEY,)
     export.notes[2] = export.note(place, *both, NEXT_KEY)

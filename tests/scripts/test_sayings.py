@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from ledger.verification import Fault
+from ledger.faults import Fault
 from scripts.sayings import SAYINGS
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"

@@ -54,6 +54,9 @@ def test_a_ledger_of_an_earlier_release_is_brought_up_to_date(made, field):
     for statement in (
         "DROP TABLE shared_balances",
         "DROP TABLE heard",
+        "DROP TABLE checkpoints",
+        "DROP TABLE cosignatures",
+        "DROP TABLE audit_reads",
         "UPDATE alembic_version SET version_num = '0001'",
     ):
         execute("timebank.db", statement)
@@ -62,7 +65,7 @@ def test_a_ledger_of_an_earlier_release_is_brought_up_to_date(made, field):
         assert (said.code, "timebank db upgrade" in said.err) == (Exit.UNAVAILABLE, True)
     assert checks(timebank("doctor --json"))["journal"] == "wrong"
     (journal, _) = timebank("db upgrade --json").json["stores"]
-    assert (journal["before"], journal["after"]) == ("0001", "0002")
+    assert (journal["before"], journal["after"]) == ("0001", "0003")
     assert timebank("db check --json").json["ok"] is True
     assert timebank("audit verify").code == 0
     assert timebank(adding).code == 0
@@ -148,6 +151,13 @@ def test_where_nothing_is_made_the_doctor_says_so_and_makes_nothing(folder):
     assert checks(said)["journal"] == "wrong"
     assert checks(said)["python"] == "ok"
     assert list(folder.iterdir()) == []
+
+
+def test_of_a_log_whose_views_are_of_another_shape_nothing_is_said(made):
+    execute("timebank-views.db", "UPDATE bookmark SET shape = 'older'")
+    execute("timebank-views.db", "DROP TABLE log_tree")
+    said = timebank("doctor --json")
+    assert (checks(said)["log"], checks(said)["views"], said.code) == ("warning", "warning", 0)
 
 
 def test_somebody_left_half_registered_is_found(made, field):

@@ -76,6 +76,7 @@ VERBS: dict[str, Verb] = {
     "log prove": Verb("log:prove", "证明记录在日志中，或日志只增不改", "prove an entry, or growth"),
     "log cosign": Verb("log:cosign", "见证签名", "verify the log and cosign as a witness"),
     "log keys": Verb("log:keys", "检查点的公钥", "the public keys that sign checkpoints"),
+    "export": Verb("export:export", "导出账目", "the books for other programs"),
     "jobs run": Verb("jobs:run", "运行到期作业", "do what is due as of an instant"),
     "audit account": Verb("audit:account", "一个账户的分录", "an account's lines"),
     "audit solvency": Verb(

@@ -115,6 +115,11 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "{name}：日志中没有 {value}。",
         "{name}: the log does not reach to {value}, or from it.",
     ),
+    "no_such_folder": ("没有目录 {path}。", "There is no folder {path}."),
+    "not_installed": (
+        "需要软件包 {package}：pip install {package}",
+        "This needs the package {package}: pip install {package}",
+    ),
     "no_checkpoint": (
         "账本还没有检查点：先运行 timebank log checkpoint。",
         "The ledger has no checkpoint yet: timebank log checkpoint signs one.",
@@ -144,6 +149,11 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "nothing_signed": (
         "未签发新的检查点（{reason}），以下是已保存的最后一个。",
         "No new checkpoint is signed ({reason}); this is the last that was kept.",
+    ),
+    "exporting": ("正在导出", "Exporting"),
+    "exported_to_the_last": (
+        "未签发新的检查点（{reason}），导出到已保存的最后一个，共 {size} 条。",
+        "No new checkpoint is signed ({reason}); the export ends at the last, of {size} entries.",
     ),
     "cosigned": (
         "已见证 {size} 条记录。见证人公钥：{witness}",

@@ -17,7 +17,14 @@ from ledger import checkpoints, databases, store
 from ledger.checkpoints import Kept
 from ledger.keys_file import KeysUnusable, Secrets, load_secrets
 from ledger.merkle import root_at
-from ledger.notes import NOTE_BYTES_MAX, Checkpoint, Note, SigningKey, VerifierKey
+from ledger.notes import (
+    NOTE_BYTES_MAX,
+    Checkpoint,
+    NotANote,
+    Note,
+    SigningKey,
+    VerifierKey,
+)
 from ledger.settings import Settings
 from ledger.units import instant, recorded_text
 from projections import seal
@@ -118,7 +125,7 @@ class Signer:
         self._asked.append(now)
         try:
             return self.sign()
-        except (Forked, OtherSigningKey, KeysUnusable) as no:
+        except (Forked, OtherSigningKey, KeysUnusable, OSError) as no:  # or the file is away
             log.error("no checkpoint signed: %s", no)
             if kept is None:
                 raise
@@ -147,7 +154,7 @@ class Signer:
             tree = seal.read_tree(views)
             newest = checkpoints.last(journal)
             kept = checkpoints.last(journal, tree.size)
-            signed = [Note.parse(each.note).checkpoint for each in (newest, kept) if each]
+            signed = [_said(each) for each in (newest, kept) if each]
             signed += [each for each in (self._last, self._last_in_file()) if each]
             nodes = seal.nodes(views, seal.leaves_of(journal))
             last = store.last_position(journal)
@@ -280,6 +287,18 @@ def _in_turn(connection: Connection, seen: _Seen) -> list[VerifierKey]:
     return [told[-1].key, *handing_over]
 
 
+def _said(kept: Kept) -> Checkpoint:
+    """What a kept checkpoint says; Forked where somebody has altered its row."""
+    try:
+        said = Note.parse(kept.note).checkpoint
+        VerifierKey.parse(kept.key)
+    except NotANote:
+        raise Forked(kept.size) from None
+    if (said.size, said.root) != (kept.size, kept.root):
+        raise Forked(kept.size)
+    return said
+
+
 def _is_signed(connection: Connection, kept: Kept) -> bool:
     """Does a kept checkpoint bear the signature of the key that was in force for its size?"""
     told = checkpoints.rotations(connection)
@@ -309,7 +328,10 @@ def _tail(path: Path) -> _Tail:
     found = max(_WHOLE_NOTE.finditer(read), key=re.Match.end, default=None)
     if found is None:
         return _Tail(None, 0, size > 0)
-    note = Note.parse(found[1].decode())
+    try:
+        note = Note.parse(found[1].decode())
+    except (NotANote, UnicodeDecodeError):
+        raise OSError(f"{path} holds what is no checkpoint") from None
     end = start + found.end()
     return _Tail(note, end, end < size)
 

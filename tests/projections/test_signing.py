@@ -157,6 +157,22 @@ def test_half_a_note_that_a_killed_process_left_is_cut_off(views, tmp_path):
     assert path.read_bytes() == whole
 
 
+def test_a_file_that_is_away_or_another_stops_the_signer_and_nobody_who_asks(views, tmp_path):
+    views.catch_up()
+    first = signer(views).sign()
+    grow(views, 1)
+    clock = Clock(NOW + timedelta(minutes=5))
+    other = tmp_path / "other"
+    other.write_text("a\nb\nc\n\n\N{EM DASH} d\n\n")
+    for path in (tmp_path / "away" / "checkpoints", other):
+        made = signer(views, clock, checkpoint_file=path)
+        with pytest.raises(OSError, match=path.name):
+            made.sign()
+        assert made.fresh().size in (0, 1)
+    assert other.read_text().startswith("a\nb\n")
+    assert first.size == 0
+
+
 def test_a_file_that_is_named_later_gets_what_was_signed_before(views, tmp_path):
     views.catch_up()
     signer(views).sign()

@@ -378,6 +378,18 @@ def test_so_does_the_file_outside_the_database(sealed, checkpoint, tmp_path):
         started_again.sign()
 
 
+@pytest.mark.parametrize(
+    "change", [{"root": bytes(32)}, {"note": "nothing"}, {"key": "nobody"}], ids=str
+)
+def test_a_checkpoint_whose_row_was_altered_is_not_followed(sealed, change):
+    rewrite(sealed, 14, **change)
+    started_again = Signer(sealed.signer.views, Settings(), Secrets(SEED, bytes(32)))
+    started_again.views.catch_up()
+    with pytest.raises(Forked) as forked:
+        started_again.sign()
+    assert forked.value.size == 14
+
+
 def test_a_checkpoint_that_the_key_did_not_sign_is_not_followed(sealed):
     """Neither memory nor file: the signature alone tells."""
     rewritten(sealed, checkpoint="forged")

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from ledger import journal, store
-from ledger.events import EVENT_TYPES, Entry, OrderPlaced, PostedContent
+from ledger.events import EVENT_TYPES, Entry, PostedContent
 from projections import trail
 from projections.views import Views
 
@@ -73,18 +73,10 @@ def led_to(views: Views, record_id: str, until: int) -> list[int]:
     """
     with views.store.reading() as connection:
         own = journal.record(connection, record_id)
-        found = {entry.position for entry in own}
-        chains = {entry.event.correlation_id for entry in own}
-        wanted = {stream for entry in own for stream in _cited(entry)}
-        seen: set[str] = set()
-        while further := wanted - seen:
-            seen |= further
-            for entries in journal.streams(connection, further).values():
-                for entry in entries:
-                    if entry.stream in further:
-                        found.add(entry.position)
-                        chains.add(entry.event.correlation_id)
-                        wanted |= set(_cited(entry))
+        cited = {stream for entry in own for stream in _cited(entry)}
+        led = [entry for there in journal.streams(connection, cited).values() for entry in there]
+    found = {entry.position for entry in (*own, *led)}
+    chains = {entry.event.correlation_id for entry in (*own, *led)}
     with views.engine.connect() as connection:
         for chain in sorted(chains - {""}):
             listed = trail.entries(connection, 0, CHAIN_MAX, correlation_id=chain, until=until)
@@ -96,7 +88,7 @@ CHAIN_MAX = 10_000  # events that one request has caused: an import's
 
 
 def _cited(entry: Entry) -> Iterator[str]:
-    """The streams of what a fact relies on."""
+    """The streams of what a record relies on; the need of its order shares a correlation id."""
     event = entry.event
     if isinstance(event, PostedContent):
         for kind, id in (
@@ -106,10 +98,6 @@ def _cited(entry: Entry) -> Iterator[str]:
         ):
             if id is not None:
                 yield f"{kind}:{id}"
-        if event.replaces is not None:
-            return
-    if isinstance(event, OrderPlaced) and event.need_id is not None:
-        yield f"need:{event.need_id}"
 
 
 _DECODER = msgspec.json.Decoder(_Posted)

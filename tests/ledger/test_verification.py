@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from ledger import journal, journal_schema, store
+from ledger import derived, journal, journal_schema, store
 from ledger.commands import VerifyHours
 from ledger.faults import Wrong
 from ledger.store import Store
@@ -73,6 +73,17 @@ def test_an_honest_journal_is_verified_whole(written):
     assert verdict.entries == verdict.last_position == FIRST_VISIT + 5
     assert verdict.streams == 7  # two units, two organisations, two members, one account
     assert verdict.wrong is None
+
+
+def test_an_index_over_the_entries_that_is_of_others_is_damage(written, monkeypatch):
+    """A hand in the pages of the index alone, which no statement can reach."""
+    honest = derived._sum
+
+    def bent(connection: Any, columns: str, table: str) -> int:
+        return honest(connection, columns, table) + (table == "entries")
+
+    monkeypatch.setattr(derived, "_sum", bent)
+    assert verify(written).wrong == Wrong(0, "damaged")
 
 
 def test_an_empty_journal_is_right(store):

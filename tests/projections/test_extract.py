@@ -14,7 +14,7 @@ from projections.sums import sums
 from tests.desk.bureau import Bureau
 from tests.rules.asked import correct, reverse, verify
 from tests.rules.test_transfers import gift, related
-from tests.rules.town import visit
+from tests.rules.town import policy, visit
 
 TODAY = date(2026, 3, 10)  # at which the bureau opens
 
@@ -100,6 +100,19 @@ def test_what_is_taken_back_comes_with_what_takes_it_back(lived):
         assert took
         assert took <= gave
         assert sum(row["closing"] for row in found["accounts"]) == 0
+
+
+def test_no_date_comes_before_an_earlier_one_where_the_zone_moves_to_the_west(store):
+    bureau = Bureau(store)
+    bureau.settle()
+    bureau.clock.at = bureau.clock.at.replace(hour=20)  # the day after, in Shanghai
+    bureau.ask(visit("08:00", "09:00", receipt="r-1"))
+    bureau.ask(policy("2026-01-01", zone="America/Los_Angeles"))
+    bureau.ask(visit("10:00", "11:00", receipt="r-2"))
+    bureau.close()
+    days = [row["recorded_on"] for row in extracted(store)["events"]]
+    assert days == sorted(days)
+    assert days[-1] == "2026-03-11"
 
 
 def test_an_entry_of_another_program_has_the_date_of_the_one_before(lived):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from ledger.databases import reading
 from ledger.merkle import Tree, inclusion_proof, root_at, root_by_inclusion
@@ -14,6 +14,7 @@ from ledger.store import Store, append
 from projections import seal
 from projections import views as module
 from projections.proofs import NotInTheTree, consistency, grown, inclusion
+from projections.schema import log_hashes
 from projections.seal import Tile
 from projections.views import Views
 
@@ -111,6 +112,8 @@ def test_pages_of_any_size_and_a_rebuild_keep_the_same_tree(store, views, page, 
     with both(views) as (connection, read):
         assert seal.tile(connection, Tile(1, 0), read) == live
         assert live == [subtree(leaves, first, 256) for first in (0, 256)]
+        ends = connection.execute(select(log_hashes.c.position).order_by(log_hashes.c.position))
+        assert ends.scalars().all() == [256, 512]  # a replay up to 300 compares the first alone
 
 
 def test_proofs_are_of_the_whole_tree_unless_a_size_is_named(store, views):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import Connection, Row, Select, insert, select
 
 from ledger import journal, store
 from ledger.events import SigningKeyRotated
@@ -68,11 +68,6 @@ def every(connection: Connection, until: int | None = None) -> Iterator[Kept]:
         size = page[-1].size
 
 
-def how_many(connection: Connection) -> int:
-    """How many were kept."""
-    return int(connection.execute(select(func.count()).select_from(store.checkpoints)).scalar_one())
-
-
 def keep(connection: Connection, kept: Kept) -> None:
     """Keep a checkpoint that was signed; within `writing` alone."""
     connection.execute(insert(store.checkpoints).values(kept._asdict()))
@@ -89,11 +84,11 @@ def cosigned(connection: Connection, kept: Sequence[Kept]) -> list[Note]:
     return [Note.parse(each.note + lines.get(each.size, "")) for each in kept]
 
 
-def witnesses(connection: Connection) -> list[tuple[int, VerifierKey, str]]:
-    """Every cosignature, the smallest checkpoint's first: (size, key, line)."""
+def witnesses(connection: Connection) -> list[tuple[int, str, str]]:
+    """Every cosignature, the smallest checkpoint's first: (size, key as it stands, line)."""
     signed = store.cosignatures.c
     query = select(signed.size, signed.key, signed.line).order_by(signed.size, signed.key)
-    return [(size, VerifierKey.parse(key), line) for size, key, line in connection.execute(query)]
+    return [(size, key, line) for size, key, line in connection.execute(query)]
 
 
 def add_cosignature(

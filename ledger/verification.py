@@ -211,7 +211,8 @@ def _cosignatures(connection: Connection, until: int | None) -> tuple[int, Wrong
             break
         kept = checkpoints.at(connection, size)
         try:
-            good = kept is not None and key.signed(Note.parse(kept.note + line))
+            witness = VerifierKey.parse(key)
+            good = kept is not None and witness.signed(Note.parse(kept.note + line))
         except NotANote:
             good = False
         if not good:

@@ -62,8 +62,8 @@ def export(
                 must_stand(connection, f"organisation:{org}", "/org", org)
             if unit is not None:
                 must_stand(connection, f"unit:{unit}", "/unit", unit)
-            until = export_log.signed_to(connection) if form == "ndjson" else None
-            extract = Extract(connection, scope, until or last_position(connection))
+            reach = export_log.signed_to if form == "ndjson" else last_position
+            extract = Extract(connection, scope, reach(connection))
             with progress("exporting", extract.until) as shown:
                 under_way = Export(views, extract, path, shown.to)
                 FORMATS[form](under_way)

@@ -245,6 +245,13 @@ def a_witness_who_did_not_sign(sealed: Sealed) -> None:
         checkpoints.add_cosignature(connection, 11, witness.verifier, line, "2026")
 
 
+def a_witness_whose_key_is_none(sealed: Sealed) -> None:
+    alter(
+        sealed.store,
+        "INSERT INTO cosignatures (size, key, line, added_at) VALUES (11, 'nobody', 'x', '2026')",
+    )
+
+
 def a_deleted_tail(sealed: Sealed) -> None:
     alter(sealed.store, "DELETE FROM entries WHERE position > 12")
 
@@ -278,6 +285,7 @@ HANDS: list[tuple[Callable[[Sealed], None], Wrong]] = [
     (no_note_at_all, Wrong(11, "checkpoint", 11)),
     (a_checkpoint_of_more_than_there_is, Wrong(LAST + 1, "cut_off", 40)),
     (a_witness_who_did_not_sign, Wrong(11, "cosignature", 11)),
+    (a_witness_whose_key_is_none, Wrong(11, "cosignature", 11)),
 ]
 
 

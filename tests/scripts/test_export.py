@@ -421,6 +421,16 @@ def test_a_part_of_the_log_is_proved_line_by_line(bank, half, tmp_path, monkeypa
     assert stand_alone(altered, "--key", bank.key).code == Exit.WRONG
 
 
+def test_a_copy_that_can_sign_nothing_is_exported_no_further_than_was_signed(
+    made, field, monkeypatch
+):
+    field()
+    monkeypatch.setenv("TIMEBANK_KEYS_FILE", "none.json")
+    said = timebank("export --format ndjson --out copy.ndjson --json")
+    assert (said.code, said.json["position"]) == (0, 0)  # the checkpoint of an empty log
+    assert Path("copy.ndjson").read_bytes() == b""
+
+
 def test_a_witness_cosigns_a_whole_export_and_no_part(bank, half):
     whole = bank.exports("ndjson", "all.ndjson")
     part = bank.exports("ndjson", "part.ndjson", f"--org red-vest --from {half}")

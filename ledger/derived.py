@@ -12,7 +12,15 @@ from uuid import UUID
 from sqlalchemy import Connection, Table, func, select, tuple_
 
 from ledger import journal, store
-from ledger.events import EVENT_TYPES, Entry, Event, PostedContent, RecordEvent
+from ledger.events import (
+    EVENT_TYPES,
+    MOVING,
+    Entry,
+    Event,
+    PostedContent,
+    RecordEvent,
+    types_of,
+)
 from ledger.faults import Fault, Wrong, first
 from ledger.rules.shared_balances import moved
 from ledger.units import id_bytes
@@ -222,13 +230,7 @@ def _overrides(name: str) -> frozenset[str]:
     return frozenset(type for type, event in EVENT_TYPES.items() if getattr(event, name) != plain)
 
 
-def _of(kind: type[Event]) -> frozenset[str]:
-    return frozenset(type for type, event in EVENT_TYPES.items() if issubclass(event, kind))
-
-
 _HEARD = _overrides("also_in")
-_MOVING = _overrides("stock_lines") | frozenset(
-    type for type, event in EVENT_TYPES.items() if "entries" in event.__struct_fields__
-)
-_OF_RECORDS = _of(RecordEvent)
-_POSTED = _of(PostedContent)
+_MOVING = _overrides("stock_lines") | MOVING
+_OF_RECORDS = types_of(RecordEvent)
+_POSTED = types_of(PostedContent)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from ledger import store
 from ledger.events import EVENT_TYPES, Entry, Event, PostedContent, RecordEvent, decode
+from ledger.policy import Policies
 from ledger.rules.shared_balances import moved
 from ledger.units import id_bytes
 
@@ -114,6 +115,14 @@ def streams(connection: Connection, names: Iterable[str]) -> dict[str, list[Entr
     for stream in heard:
         found[stream].sort(key=attrgetter("position"))
     return found
+
+
+def policies(connection: Connection) -> Policies:
+    """Every policy that was published."""
+    folded = Policies()
+    for entry in streams(connection, ["policies"]).get("policies", ()):
+        folded.apply(entry.event, entry.position)
+    return folded
 
 
 def entries_of(connection: Connection, prefix: str) -> Iterator[Entry]:

@@ -264,5 +264,5 @@ def create_tables(connection: Connection) -> None:
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
         " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
     )
-    stamp = f"INSERT INTO alembic_version VALUES ('{REVISION}')"  # noqa: S608  (it is ours)  # noqa: S608  (it is ours)
+    stamp = f"INSERT INTO alembic_version VALUES ('{REVISION}')"  # noqa: S608  (it is ours)
     connection.exec_driver_sql(stamp)

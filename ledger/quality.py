@@ -130,14 +130,6 @@ def graded(connection: Connection) -> set[str]:
     return {name.partition(":")[2] for name in store.stream_names(connection, "grade:")}
 
 
-def published(connection: Connection) -> Policies:
-    """The policies as the journal has them."""
-    policies = Policies()
-    for entry in journal.streams(connection, ["policies"]).get("policies", ()):
-        policies.apply(entry.event, entry.position)
-    return policies
-
-
 def month_counted(
     connection: Connection, policies: Policies, month: str
 ) -> tuple[int, dict[str, IndexCounts]]:

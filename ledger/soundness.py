@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ledger import journal, store
-from ledger.events import EVENT_TYPES, Event, decode
+from ledger.events import EVENT_TYPES, MOVING, Event, decode
 from ledger.faults import Fault, Wrong
 
 _sha256 = hashlib.sha256
@@ -88,9 +88,8 @@ def _leaf_fault(row: store.Row, place: int) -> Fault | None:
 
 
 def _kind(event: type[Event]) -> _Kind:
-    has_lines = any(field.name == "entries" for field in msgspec.structs.fields(event))
     prefix = f"{event.stream_prefix}:" if event.stream_key else event.stream_prefix
-    return _Kind(prefix, event.stream_key, has_lines)
+    return _Kind(prefix, event.stream_key, event.__name__ in MOVING)
 
 
 _KINDS = {name: _kind(event) for name, event in EVENT_TYPES.items()}

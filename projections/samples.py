@@ -9,11 +9,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from ledger import journal, store
-from ledger.events import EVENT_TYPES, Entry, PostedContent
+from ledger.events import Entry, PostedContent, types_of
 from projections import trail
 from projections.views import Views
 
-_POSTED = frozenset(name for name, event in EVENT_TYPES.items() if issubclass(event, PostedContent))
+_POSTED = types_of(PostedContent)
 
 
 class Drawn(NamedTuple):

@@ -16,7 +16,6 @@ from ledger.merkle import HASH_BYTES, TILE_LEVELS, TILE_WIDTH, Nodes, Tree, node
 from projections.page import Page
 from projections.schema import log_hashes, log_tree
 
-HEX = 2 * HASH_BYTES
 Leaves = Callable[[int, int], list[bytes]]
 """The leaf hashes from an index on, so many."""
 

@@ -11,8 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from ledger import journal, store
-from ledger.events import EVENT_TYPES
-from ledger.policy import Policies
+from ledger.events import MOVING
 from ledger.units import recorded_text
 
 
@@ -37,14 +36,6 @@ class Sums:
     def total(self) -> int:
         """The sum of all accounts: 0."""
         return sum(self.accounts.values())
-
-
-MOVING = frozenset(
-    name
-    for name, event in EVENT_TYPES.items()
-    if "entries" in {field.name for field in msgspec.structs.fields(event)}
-)
-"""The types of the events that have lines."""
 
 
 def sums(connection: Connection, until: int | None = None) -> Sums:
@@ -80,10 +71,7 @@ def position_of(connection: Connection, point: int | date | datetime) -> int:
     if isinstance(point, int):
         return min(point, store.last_position(connection))
     if not isinstance(point, datetime):
-        policies = Policies()
-        for entry in journal.streams(connection, ["policies"]).get("policies", ()):
-            policies.apply(entry.event, entry.position)
-        point = policies.begin(point + timedelta(days=1))
+        point = journal.policies(connection).begin(point + timedelta(days=1))
     else:
         point += timedelta(microseconds=1)  # an instant's own entries are in
     return journal.position_before(connection, recorded_text(point))

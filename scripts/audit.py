@@ -10,14 +10,13 @@ import click
 from scripts.door import AsOf, Day, now, opened_journal, opened_views
 from scripts.printing import Exit, Stopped, Told, fields, progress, table, verb
 from scripts.sayings import explained, said
-from scripts.verifying import first_wrong, key_of, notes_of, verified, verified_file
+from scripts.verifying import FILE, first_wrong, key_of, notes_of, verified, verified_file
 
 if TYPE_CHECKING:
     from ledger.verification import Verdict
     from projections.replay import Replayed
     from projections.views import Views
 
-FILE = click.Path(path_type=Path, dir_okay=False)
 REPLAY_ATTEMPTS = 3  # the live views may be rebuilt under one's eyes
 EVENTS_DEFAULT = 50
 

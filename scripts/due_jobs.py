@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
-from ledger import quality
+from ledger import journal, quality
 from ledger.commands import (
     EXPIRY,
     GRADES,
@@ -105,7 +105,7 @@ def _orders(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
 def _grades(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
     """Whoever has a grade, or may come to one, counted from the journal."""
     with views.store.reading() as connection:
-        policies = quality.published(connection)
+        policies = journal.policies(connection)
         last = policies.recording(as_of).today
         numbers = policies.on(last)["grade"]
         window, found = quality.counted(connection, policies, last, numbers["window_days"])
@@ -125,7 +125,7 @@ def _grades(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
 def _index(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
     """Every unit's month before the one that the instant lies in, counted from the journal."""
     with views.store.reading() as connection:
-        policies = quality.published(connection)
+        policies = journal.policies(connection)
         last = policies.recording(as_of).today.replace(day=1) - timedelta(days=1)
         month = f"{last:%Y-%m}"
         counted_to, found = quality.month_counted(connection, policies, month)

@@ -23,7 +23,6 @@ from projections.extract import Extract, Extracted
 from scripts.exporting import Export
 
 COMMODITY = "CREDIT"
-OPENING = "opening"
 _ROOTS = {"issue": "Income", "sink": "Expenses", "ledger": "Equity"}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9-]*")

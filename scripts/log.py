@@ -3,7 +3,7 @@
 import base64
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +12,7 @@ from scripts.door import now, opened_journal, opened_views, read_file, settings
 from scripts.printing import Exit, Stopped, Told, note, progress, table, verb
 from scripts.sayings import explained, said
 from scripts.verifying import (
+    FILE,
     first_wrong,
     is_part,
     key_of,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from projections.proofs import Inclusion
     from projections.signing import Signer
     from projections.views import Views
-
-FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @verb()
@@ -85,6 +84,7 @@ def keys() -> Told:
 )
 def prove(position: int | None, size: int | None, begins: int | None, ends: int | None) -> Told:
     """A proof of inclusion, which stands by itself (C2SP tlog-proof), or of consistency."""
+    from ledger.checkpoints import cosigned
     from projections import proofs
 
     if (position is None) == (begins is None):
@@ -106,7 +106,8 @@ def prove(position: int | None, size: int | None, begins: int | None, ends: int 
         if kept is None:
             return Told(found.told())
         with views.store.reading() as connection:
-            text = tlog_proof(found, connection_note(connection, kept))
+            (cosigned_note,) = cosigned(connection, [kept])
+        text = tlog_proof(found, cosigned_note)
     return Told({**found.told(), "proof": text}, [text.rstrip("\n")])
 
 
@@ -201,13 +202,6 @@ def checkpoint_over(views: "Views", position: int, size: int | None) -> "Kept | 
     if size is None and (kept is None or kept.size < position):
         return newest(views)
     return kept
-
-
-def connection_note(connection: Any, kept: "Kept") -> "Note":
-    """The note of a checkpoint, with what witnesses have signed."""
-    from ledger.checkpoints import cosigned
-
-    return cosigned(connection, [kept])[0]
 
 
 def tlog_proof(found: "Inclusion", checkpoint_note: "Note") -> str:

@@ -177,11 +177,7 @@ def _json(value: Any) -> Any:
 
 
 def _read() -> "Policies":
-    from ledger.journal import streams
-    from ledger.policy import Policies
+    from ledger.journal import policies
 
-    policies = Policies()
     with opened_journal() as store, store.reading() as connection:
-        for entry in streams(connection, ["policies"]).get("policies", ()):
-            policies.apply(entry.event, entry.position)
-    return policies
+        return policies(connection)

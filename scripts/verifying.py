@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import click
+
 from ledger.notes import NotANote
 from scripts.door import read_file, settings
 from scripts.printing import Exit, Stopped
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from ledger.store import Store
     from ledger.verification import Verdict
 
+FILE = click.Path(path_type=Path, dir_okay=False)
 Heard = Callable[[int], None]
 
 

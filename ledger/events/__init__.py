@@ -187,6 +187,7 @@ __all__ = [
     "DONATION_POOL",
     "EVENT_TYPES",
     "EXPIRED",
+    "MOVING",
     "REDEEMED",
     "SERVICE_ISSUE",
     "WRITTEN_OFF",
@@ -338,6 +339,7 @@ __all__ = [
     "decode",
     "encode",
     "order_receipt",
+    "types_of",
 ]
 
 
@@ -347,7 +349,15 @@ def _concrete(cls: type[Event]) -> list[type[Event]]:
 
 
 EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in _concrete(Event)}
+MOVING = frozenset(name for name, cls in EVENT_TYPES.items() if "entries" in cls.__struct_fields__)
+"""The types of the events that have lines."""
+
 _DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()}
+
+
+def types_of(kind: type[Event]) -> frozenset[str]:
+    """The types whose events are of a kind."""
+    return frozenset(name for name, cls in EVENT_TYPES.items() if issubclass(cls, kind))
 
 
 def encode(event: Event) -> bytes:

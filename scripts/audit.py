@@ -65,6 +65,11 @@ def verify(
     """Recompute every leaf, sum and root, and check every checkpoint; needs no secret."""
     from ledger.store import last_position
 
+    if since_pinned and pinned is None:
+        raise Stopped("missing_parameter", Exit.USAGE, name="--pinned")
+    for name, asked in (("--until", until), ("--since-pinned", since_pinned)):
+        if export is not None and asked:  # a file is read as a whole
+            raise Stopped("one_of_two_options", Exit.USAGE, first="--file", second=name)
     given = [key_of(each) for each in keys]
     kept = notes_of(pinned) if pinned is not None else []
     if export is not None:

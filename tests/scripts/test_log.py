@@ -140,6 +140,14 @@ def test_a_rewritten_ledger_is_not_signed_and_not_cosigned(written):
     assert timebank("log cosign --name w/1 --key-file w.key").code == Exit.WRONG
 
 
+@pytest.mark.parametrize(
+    "options",
+    ["--since-pinned", "--file e --until 3", "--file e --pinned p --since-pinned"],
+)
+def test_what_would_have_no_effect_is_refused(written, options):
+    assert timebank(f"audit verify {options}").code == Exit.USAGE
+
+
 # --- witnesses ------------------------------------------------------------------------------------
 
 

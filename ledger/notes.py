@@ -109,6 +109,10 @@ class SigningKey:
             signature = self._private.sign(text.encode())
         return Signature(self.verifier.name, self.verifier.key_id, signature)
 
+    def sign_bytes(self, said: bytes) -> bytes:
+        """A bare signature, for formats other than a note; never let `said` be a note's text."""
+        return self._private.sign(said)
+
 
 class Signature(NamedTuple):
     """A line of signature, whoever may be able to check it."""

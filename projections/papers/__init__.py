@@ -1,0 +1,1 @@
+"""Papers that people take away: statements and credentials, in every form they are handed out."""

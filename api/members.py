@@ -111,8 +111,10 @@ async def item(call: Call) -> web.Response:
         raise Refused("not_found")
     found, sight = seen
     if sight == "whole" and call.key.role != "auditor":
-        person = await asyncio.to_thread(call.ledger.vault.read_masked, call.path["id"])
-        found["person"] = None if person is None else person.held()
+        found["person"] = None
+        if found["erased_at"] is None:
+            person = await asyncio.to_thread(call.ledger.vault.read_masked, call.path["id"])
+            found["person"] = None if person is None else person.held()
     return call.answer(found, position=position)
 
 
@@ -192,6 +194,10 @@ class Member(BaseModel):
     organisations: Annotated[
         list[Code] | None, Field(description="All that know the member; not for organisations.")
     ] = None
+    erased_at: Annotated[
+        InstantText | None,
+        Field(description="From when on nobody knows who the member is."),
+    ]
     recorded_at: InstantText
     position: Annotated[int, Field(ge=1, description="Of the last fact about the member.")]
 
@@ -214,6 +220,7 @@ class MemberPage(Page):
 TAG = "Members"
 JOINING_PROBLEMS = (
     "consent_needed",
+    "person_erased",
     "person_known_otherwise",
     "organisation_suspended",
     "not_found",
@@ -277,6 +284,6 @@ ROUTES = [
         body=MemberChangeAsk,
         example={"roles": ["volunteer", "resident"], "unit": "lake"},
         answers={200: MemberWritten},
-        problems=("person_known_otherwise",),
+        problems=("person_known_otherwise", "person_erased"),
     ),
 ]

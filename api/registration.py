@@ -20,7 +20,7 @@ from ledger.desk import Answer, Busy, Done, Job, Mode, Once, Outcome
 from ledger.personal_data import Person, normalise
 from ledger.rules.members import Member
 from ledger.units import Refused, new_id
-from ledger.vault import Known, Newcomer
+from ledger.vault import Erased, Known, Newcomer
 
 if TYPE_CHECKING:
     from ledger.opening import Ledger
@@ -217,13 +217,23 @@ def _settle(
         if there.member_id not in active:
             _begin_again(ledger, asked.organisation, newcomer, there.member_id)
         elif newcomer.external_ref is not None and there.by == "document":
-            met = ledger.vault.add_ref(asked.organisation, there.member_id, newcomer.external_ref)
+            try:
+                met = ledger.vault.add_ref(
+                    asked.organisation, there.member_id, newcomer.external_ref
+                )
+            except Erased:  # just now
+                raise Refused("person_erased") from None
             if met.member_id != there.member_id:
                 raise Refused("person_known_otherwise")
 
 
 def _begin_again(ledger: "Ledger", organisation: str, newcomer: Newcomer, member_id: str) -> None:
-    """Whoever had begun the row was refused and dropped it, while the fact came from here."""
+    """Whoever had begun the row was refused and dropped it, while the fact came from here.
+
+    Where the row is not active because the person was erased meanwhile, nothing is begun.
+    """
+    if ledger.vault.is_erased(member_id):
+        return
     again = replace(newcomer, member_id=member_id)
     (there,) = ledger.vault.begin(organisation, [again], datetime.now(UTC))
     if there.member_id == member_id:
@@ -256,16 +266,22 @@ def change(
     The desk is asked first whether it may be, then the vault is changed, then the fact recorded:
     broken off in between, the same request does the rest.
     """
-    changes = _person_changes(ledger, member_id, ask)
+    erased = ask.person is not None and ledger.vault.is_erased(member_id)
+    changes = {} if erased else _person_changes(ledger, member_id, ask)
+    person = erased or bool(changes)  # of an erased person everything is refused
     would = _ask_for_change(
-        ledger, member_id, ask, stamp, organisation, bool(changes), dry_run=True, told_so=dry_run
+        ledger, member_id, ask, stamp, organisation, person, dry_run=True, told_so=dry_run
     )
+    if erased:  # and the fact has not come yet
+        raise Refused("person_erased")
     if dry_run:
         return would
     if changes:
         try:
             known = ledger.vault.change(member_id, changes)
-        except KeyError:  # erased meanwhile
+        except Erased:  # meanwhile
+            raise Refused("person_erased") from None
+        except KeyError:
             raise Refused("not_found", what=member_id) from None
         if known.member_id != member_id:
             raise Refused("person_known_otherwise", pointer="/person/document_number")

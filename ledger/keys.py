@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal, NamedTuple, get_args
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, insert, select, update
 
 from ledger.store import keys
 from ledger.units import recorded_text
@@ -154,6 +154,20 @@ def revoke_key(db: Connection, key_id: str, at: datetime) -> Key | None:
         .values(revoked_at=recorded_text(at))
     )
     return find_key(db, key_id)
+
+
+def forget_member(db: Connection, member_id: str, at: datetime) -> int:
+    """Revoke the keys of role member and blank the name on each; how many were other before.
+
+    A key of an organisation that names the member as the person behind it stays as it is: whose
+    work an organisation's entries are is for the organisation to say.
+    """
+    if db.dialect.name == "sqlite":
+        db.exec_driver_sql("PRAGMA secure_delete = ON").close()
+    own = and_(keys.c.member_id == member_id, keys.c.role == "member")
+    works = keys.c.revoked_at.is_(None)
+    db.execute(update(keys).where(own, works).values(revoked_at=recorded_text(at)))
+    return db.execute(update(keys).where(own, keys.c.actor != "").values(actor="")).rowcount
 
 
 def actor_names(db: Connection, ids: Iterable[str]) -> dict[str, str]:

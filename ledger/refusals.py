@@ -236,6 +236,12 @@ REFUSALS: dict[str, Refusal] = {
         "external_ref 与证件号码指向不同的成员。",
         "The external_ref and the document belong to different members.",
     ),
+    "person_erased": Refusal(
+        "个人信息已删除",
+        "Personal data erased",
+        "该成员的个人信息已被删除，不再保存新的信息。",
+        "The member's personal data was erased; no other is held under this id.",
+    ),
     # -- by request: what the request alone shows
     "invalid": Refusal(
         "请求内容有误",

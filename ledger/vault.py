@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from ledger.personal_data import DEFAULT_DOCUMENT_KIND, PERSON_FIELDS, Person, normalise
 from ledger.remembered import Remembered
 from ledger.sealing import PersonKey, Sealing
+from ledger.sweeping import sweep
 from ledger.units import recorded_text
 from ledger.vault_rows import (
     FORMAT,
@@ -47,11 +48,15 @@ from ledger.vault_rows import (
     vault,
 )
 
-__all__ = ["Held", "Known", "Newcomer", "Person", "Vault", "WrongVaultKey", "metadata"]
+__all__ = ["Erased", "Held", "Known", "Newcomer", "Person", "Vault", "WrongVaultKey", "metadata"]
 
 
 class WrongVaultKey(Exception):
     """The vault was made under another key."""
+
+
+class Erased(KeyError):
+    """Who the member was is held no more, and never again under this id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +176,7 @@ class Vault:
 
         That is another where it was another's before: then nothing changed. An organisation that
         holds one person under two of its numbers may add both. KeyError where the member is not
-        held.
+        held, Erased where no more.
         """
         lookup = self._ref_lookup(organisation, external_ref)
         with self._writing() as db:
@@ -250,7 +255,8 @@ class Vault:
         """Hold other values in these fields of a person, None: no longer.
 
         Answers the member, or whose the new document is, where that is another: then nothing
-        changed. KeyError where the member is not held, ValueError where a field is not a person's.
+        changed. KeyError where the member is not held, Erased where no more, ValueError where a
+        field is not a person's.
         """
         if strange := set(changes) - set(PERSON_FIELDS):
             raise ValueError(f"no field of a person: {', '.join(sorted(strange))}")
@@ -281,9 +287,8 @@ class Vault:
     def erase(self, member_id: str) -> bool:
         """Destroy the member's key, fields and look-ups for ever; False where there were none.
 
-        The row stays, so that the id is known to have been erased. Free pages of SQLite are
-        overwritten; the write-ahead log and PostgreSQL's dead rows keep ciphertext and the wrapped
-        key until checkpoint and vacuum, and backups until they are destroyed.
+        The row stays, so that the id is known to have been erased. Of the files of the store
+        ciphertext and the wrapped key are gone after `sweep`, once for many erasures.
         """
         there = and_(people.c.member_id == member_id, people.c.status != "erased")
         with self._writing() as db:
@@ -295,6 +300,19 @@ class Vault:
             erasures = int(db.execute(select(vault.c.erasures)).scalar_one())
         self._remembered.hear(erasures)
         return True
+
+    def sweep(self) -> bool:
+        """Have what was erased leave the files too; False: a reader is in the way, ask again.
+
+        What remains in PostgreSQL's WAL segments, and in backups, `sweeping` says.
+        """
+        return sweep(self._engine, "vault")
+
+    def is_erased(self, member_id: str) -> bool:
+        """Was somebody held under this id, and is no more?"""
+        status = select(people.c.status).where(people.c.member_id == member_id)
+        with self._engine.connect() as db:
+            return db.execute(status).scalar() == "erased"
 
     # --- for doctor ----------------------------------------------------------------------------
 
@@ -377,6 +395,8 @@ class Vault:
         row = db.execute(
             select(*KNOWN_COLUMNS, people.c.wrapped_key).where(people.c.member_id == member_id)
         ).one_or_none()
-        if row is None or row.wrapped_key is None:
+        if row is None:
             raise KeyError(member_id)
+        if row.wrapped_key is None:
+            raise Erased(member_id)
         return Known(*row[:4]), self._sealing.unwrap(member_id, row.wrapped_key)

@@ -12,6 +12,7 @@ from ledger.events import (
     OrganisationAdded,
     OrganisationResumed,
     OrganisationSuspended,
+    PersonDataErased,
     UnitAdded,
 )
 from projections.listing import Item, Listed, listed
@@ -27,7 +28,7 @@ from projections.schema import (
 HEARS = frozenset(
     {
         *("UnitAdded", "OrganisationAdded", "OrganisationSuspended", "OrganisationResumed"),
-        *("MemberRegistered", "MemberJoined", "MemberChanged"),
+        *("MemberRegistered", "MemberJoined", "MemberChanged", "PersonDataErased"),
     }
 )
 
@@ -73,6 +74,7 @@ def project(page: Page) -> None:
                         event.organisation,
                         _roles(event.roles),
                         event.unit,
+                        None,
                         event.recorded_at,
                         position,
                     )
@@ -87,6 +89,9 @@ def project(page: Page) -> None:
                     (position, event.organisation, event.member_id)
                 )
                 _change_member(page, event.member_id, {"changed_position": position})
+            case PersonDataErased() as event:
+                said = {"erased_at": event.recorded_at, "changed_position": position}
+                _change_member(page, event.member_id, said)
             case MemberChanged() as event:
                 changes: dict[str, Any] = {"changed_position": position}
                 if event.roles:
@@ -219,6 +224,7 @@ def _member(row: Any) -> Item:
         "unit": row.unit,
         "home_organisation": row.home_organisation,
         "organisations": [],
+        "erased_at": row.erased_at,
         "recorded_at": row.recorded_at,
         "position": row.changed_position,
     }

@@ -148,6 +148,7 @@ members = Table(
     _text("home_organisation"),
     _text("roles"),  # a JSON list
     _text("unit"),
+    _text("erased_at", nullable=True),  # from when on nobody knows who it is
     _text("recorded_at"),
     _whole("changed_position"),
     UniqueConstraint("member_id"),

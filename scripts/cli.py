@@ -46,6 +46,7 @@ VERBS: dict[str, Verb] = {
     ),
     "member add": Verb("members:add", "登记成员", "register a member"),
     "member import": Verb("members:import_file", "从表格登记成员", "register members from a sheet"),
+    "member erase": Verb("members:erase", "删除个人信息", "forget who members are, for ever"),
     "hours import": Verb(
         "hours:import_file", "从表格登记服务记录", "post service records from a sheet"
     ),

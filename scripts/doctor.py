@@ -28,7 +28,6 @@ PENDING_FOR = timedelta(hours=1)  # a registration takes milliseconds
 CLOCK_AHEAD_MAX = timedelta(seconds=5)
 FREE_BYTES_MIN = 1 << 30
 LAG_ENTRIES_MAX = 1_000
-MEMBERS_AT_ONCE = 1_000
 
 
 class Finding(NamedTuple):
@@ -186,20 +185,23 @@ def vault(given: "Settings") -> Finding:
 
 
 def orphans(given: "Settings") -> Finding:
-    """Everybody in the vault is a member, and nobody was left half registered."""
-    from ledger.journal import streams
+    """Everybody in the vault is a member, none half registered, and erased where it is recorded."""
+    from ledger.erasures import everyone
 
+    amiss: dict[str, list[str]] = {}
+    count = 0
     with _vault(given) as (_, held), opened_journal(given, any_schema=True) as store:
         pending = held.pending(now() - PENDING_FOR)
-        strangers, count, after = [], 0, ""
-        while page := held.everyone(after, MEMBERS_AT_ONCE):
-            after = page[-1].member_id
-            count += len(page)
-            active = {f"member:{who.member_id}" for who in page if who.status == "active"}
-            with store.reading() as connection:
-                strangers += sorted(active - streams(connection, active).keys())
-    if strangers:
-        return wrong("doctor_strangers", count=len(strangers), first=strangers[0])
+        for who in everyone(store, held):
+            count += 1
+            if who.is_held_again:
+                amiss.setdefault("doctor_held_again", []).append(who.known.member_id)
+            elif who.is_unrecorded:
+                amiss.setdefault("doctor_erasure_unrecorded", []).append(who.known.member_id)
+            elif who.known.status == "active" and not who.is_member:
+                amiss.setdefault("doctor_strangers", []).append(who.known.member_id)
+    for code, ids in amiss.items():
+        return wrong(code, count=len(ids), first=ids[0])
     if pending:
         return warning("doctor_pending", count=len(pending), first=pending[0].member_id)
     return ok("doctor_people", count=count)

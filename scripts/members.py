@@ -1,16 +1,17 @@
 """`timebank member`: people who serve and are served; who they are goes into the vault alone."""
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 import orjson
 
-from ledger.events import MemberRole
+from ledger.events import ErasureReason, MemberRole
+from ledger.units import Refused
 from scripts.door import checked, opened, read_file, stamp
 from scripts.imported import DRY_RUN, FILE, ORG, imported
-from scripts.printing import Told, verb
-from scripts.sayings import explained
+from scripts.printing import Exit, Stopped, Told, fields, note, table, verb
+from scripts.sayings import explained, said
 
 
 @verb(
@@ -64,3 +65,61 @@ def import_file(file: Path, org: str, dry_run: bool) -> Told:
     from api.imports import import_members
 
     return imported(import_members, read_file(file), org, dry_run=dry_run)
+
+
+@verb(
+    click.argument("ids", metavar="ID...", nargs=-1),
+    click.option(
+        "--reason",
+        type=click.Choice(get_args(ErasureReason)),
+        default="request",
+        help=explained("本人要求，或保存期满", "asked for, or kept long enough"),
+    ),
+    click.option(
+        "--recorded",
+        is_flag=True,
+        help=explained(
+            "再次删除账本已记录删除者（恢复旧保险库之后）",
+            "again everyone whose erasure is recorded, as after restoring an old vault",
+        ),
+    ),
+    click.option("--yes", is_flag=True, help=explained("不再询问", "do not ask")),
+)
+def erase(ids: tuple[str, ...], reason: ErasureReason, recorded: bool, yes: bool) -> Told:
+    """Forget who members are, for ever; their accounts stand as they stood."""
+    from api.erasure import Erasure, held_again
+
+    if bool(ids) == recorded:
+        raise Stopped("ids_or_recorded", Exit.USAGE)
+    results: list[dict[str, Any]] = []
+    with opened() as ledger:
+        members = list(dict.fromkeys(ids or held_again(ledger)))
+        if members and not yes:
+            _confirmed(len(members))
+        erasure = Erasure(ledger, stamp(), reason)
+        for member_id in members:
+            try:
+                position = erasure.erase(member_id)
+            except Refused as no:
+                results.append({"member_id": member_id, "status": "refused", "code": no.code})
+            else:
+                results.append({"member_id": member_id, "status": "erased", "position": position})
+        done = sum(one["status"] == "erased" for one in results)
+        swept = erasure.sweep()
+    if not swept:
+        note(said("not_swept"))
+    value = {"erased": done, "refused": len(results) - done, "swept": swept, "results": results}
+    counts = {name: value[name] for name in ("erased", "refused", "swept")}
+    lines = [fields(counts), table(("member_id", "status", "code", "position"), results)]
+    missed = Exit.PARTLY if done else Exit.REFUSED
+    return Told(value, lines, Exit.OK if done == len(results) else missed)
+
+
+def _confirmed(count: int) -> None:
+    """Pass where whoever sits there says yes."""
+    try:
+        yes = click.confirm(said("erase_for_ever", count=count), err=True)
+    except click.Abort:
+        yes = False
+    if not yes:
+        raise Stopped("not_confirmed", Exit.USAGE)

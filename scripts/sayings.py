@@ -70,6 +70,22 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "账户 {name} 从未有过分录。",
         "The account {name} has never had a line.",
     ),
+    "ids_or_recorded": (
+        "请给出成员编号，或者用 --recorded，二者选一。",
+        "Give ids of members, or --recorded: one of the two.",
+    ),
+    "erase_for_ever": (
+        "将永久删除 {count} 名成员的个人信息，无法恢复。继续吗？",
+        "Who {count} members are will be forgotten for ever. Go on?",
+    ),
+    "not_confirmed": (
+        "未确认，什么也没有删除（--yes 不再询问）。",
+        "Not confirmed, and nothing was erased (--yes does not ask).",
+    ),
+    "not_swept": (
+        "已删除，但有读取者占用，文件中旧页面尚未清除；稍后再次运行即可清除。",
+        "It is erased, but a reader keeps old pages in the files; run it again later.",
+    ),
     "no_such_key": ("没有密钥 {id}。", "There is no key {id}."),
     # -- unavailable
     "not_made": (
@@ -233,6 +249,18 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "doctor_strangers": (
         "保险库中有 {count} 人不在账本中，第一个是 {first}",
         "{count} people in the vault are not in the journal; the first is {first}",
+    ),
+    "doctor_held_again": (
+        "{count} 人已记录删除却仍在保险库中，第一个是 {first}；"
+        "请运行 timebank member erase --recorded",
+        "{count} people are held whose erasure is recorded, first {first}; "
+        "timebank member erase --recorded erases them again",
+    ),
+    "doctor_erasure_unrecorded": (
+        "{count} 人已从保险库删除但账本没有记录，第一个是 {first}；"
+        "请再次运行 timebank member erase",
+        "{count} people are erased in the vault alone, first {first}; "
+        "timebank member erase records it",
     ),
     "doctor_pending": (
         "{count} 人登记未完成，第一个是 {first}；以相同编号再次登记即可完成",

@@ -73,6 +73,7 @@ from ledger.commands.log_keys import RotateSigningKey
 from ledger.commands.members import (
     ChangeMember,
     CloseAccount,
+    ErasePerson,
     JoinMember,
     RecordRelation,
     RegisterMember,
@@ -206,6 +207,7 @@ __all__ = [
     "EndMentorship",
     "EndPartner",
     "EnrolMember",
+    "ErasePerson",
     "ExpireCredits",
     "ExpireRedemption",
     "FileCase",

@@ -1,9 +1,7 @@
 """What may be asked about members and their accounts as a whole."""
 
 from ledger.commands.ask import Command, Keys
-from ledger.events import (
-    MemberRole,
-)
+from ledger.events import ErasureReason, MemberRole
 
 
 class RegisterMember(Command, kw_only=True):
@@ -73,3 +71,13 @@ class CloseAccount(Command, kw_only=True):
 
     def relies_on(self) -> Keys:
         return {"member": f"member:{self.member_id}", "account": f"account:{self.member_id}"}
+
+
+class ErasePerson(Command, kw_only=True):
+    """Say that the vault holds nothing about who a member is any more."""
+
+    member_id: str
+    reason: ErasureReason
+
+    def relies_on(self) -> Keys:
+        return {"member": f"member:{self.member_id}"}

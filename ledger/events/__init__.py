@@ -92,9 +92,11 @@ from ledger.events.grades import (
 from ledger.events.log_keys import SigningKeyRotated
 from ledger.events.members import (
     AccountClosed,
+    ErasureReason,
     MemberChanged,
     MemberJoined,
     MemberRegistered,
+    PersonDataErased,
     RelationRecorded,
 )
 from ledger.events.orders import (
@@ -229,6 +231,7 @@ __all__ = [
     "CreditsInherited",
     "CreditsUnfrozen",
     "Entry",
+    "ErasureReason",
     "Event",
     "Evidence",
     "ExpertEnded",
@@ -293,6 +296,7 @@ __all__ = [
     "PeriodClosed",
     "PeriodEvent",
     "PeriodReopened",
+    "PersonDataErased",
     "PolicyPublished",
     "PostedContent",
     "Prize",

@@ -1,6 +1,10 @@
 """Facts about members: who is one, where, and what another is to them."""
 
+from typing import Literal
+
 from ledger.events.facts import Event, MemberRole
+
+ErasureReason = Literal["request", "retention"]
 
 
 class MemberRegistered(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,3 +54,11 @@ class RelationRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
     relation: str  # what `to` is to the member: spouse, parent ...
     to: str
     evidence_ref: str
+
+
+class PersonDataErased(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Nobody knows any more who the member is; what was recorded by id stands as it stood."""
+
+    stream_prefix, stream_key = "member", "member_id"
+    member_id: str
+    reason: ErasureReason

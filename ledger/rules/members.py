@@ -1,6 +1,6 @@
 """Members: which organisations know them, in which roles, at which unit."""
 
-from ledger.commands import ChangeMember, JoinMember, RegisterMember
+from ledger.commands import ChangeMember, ErasePerson, JoinMember, RegisterMember
 from ledger.events import (
     AccountClosed,
     Event,
@@ -8,6 +8,7 @@ from ledger.events import (
     MemberJoined,
     MemberRegistered,
     MemberRole,
+    PersonDataErased,
     RelationRecorded,
 )
 from ledger.rules.organisations import Organisation
@@ -24,6 +25,7 @@ class Member:
         self.roles: tuple[MemberRole, ...] = ()
         self.unit = ""
         self.closed = False
+        self.erased = False  # who it was, the vault knows no more
         self.relations: dict[str, str] = {}  # another member -> what they are to this one
         self.position = 0
 
@@ -45,6 +47,8 @@ class Member:
                 self.relations[event.to] = event.relation
             case AccountClosed():
                 self.closed = True
+            case PersonDataErased():
+                self.erased = True
 
 
 def register_member(
@@ -77,6 +81,8 @@ def join_member(command: JoinMember, member: Member, joining: Organisation) -> l
         return []
     if joining.added is None:
         raise Refused("not_found", pointer="/organisation", what=command.organisation)
+    if member.erased:
+        raise Refused("person_erased")
     if command.consent_ref is None:
         raise Refused("consent_needed")
     if joining.suspended:
@@ -96,6 +102,8 @@ def change_member(command: ChangeMember, member: Member, seat: Unit | None = Non
         raise Refused("not_found", what=command.member_id)
     if command.organisation not in (None, member.home):
         raise Refused("forbidden")
+    if command.person and member.erased:
+        raise Refused("person_erased")
     if seat is not None and seat.added is None:
         raise Refused("not_found", pointer="/unit", what=command.unit)
     roles = None if command.roles == member.roles else command.roles
@@ -111,3 +119,15 @@ def change_member(command: ChangeMember, member: Member, seat: Unit | None = Non
             person=command.person or None,
         )
     ]
+
+
+def erase_person(command: ErasePerson, member: Member) -> list[Event]:
+    """Say that who the member is was destroyed; said again, nothing new.
+
+    Whatever stands to the account: the balance goes on under the id, and may be spent or closed.
+    """
+    if member.home is None:
+        raise Refused("not_found", what=command.member_id)
+    if member.erased:
+        return []
+    return [PersonDataErased(member_id=command.member_id, reason=command.reason)]

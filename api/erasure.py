@@ -1,7 +1,7 @@
 """Erasing who a member is: in the vault, in the journal as a fact, and in the table of keys.
 
-First the desk is asked whether it may be; then the vault forgets, which nothing undoes; then the
-fact is recorded; then the member's keys are revoked and lose their name; at last the files are
+First the desk is asked whether it may be; then the vault forgets, which nothing undoes, and the
+member's keys are revoked and lose their name; then the fact is recorded; at last the files are
 swept. Broken off anywhere, the same request does the rest. The account lives on under its id.
 """
 
@@ -46,12 +46,19 @@ class Erasure:
     def erase(self, member_id: str) -> int:
         """Forget who the member is; the position of the last fact about them."""
         self.may_be(member_id)
+        self.forget(member_id)
+        return self._ask(member_id)
+
+    def forget(self, member_id: str) -> None:
+        """All but the fact."""
         self.ledger.vault.erase(member_id)
-        position = self._ask(member_id)
         with self.ledger.store.writing() as connection:
             if forget_member(connection, member_id, self.ledger.committer.clock()):
                 self.named = True
-        return position
+
+    def command(self, member_id: str) -> ErasePerson:
+        """What asks for the fact."""
+        return ErasePerson(**self.stamp, member_id=member_id, reason=self.reason)
 
     def sweep(self) -> bool:
         """Have what was erased leave the files; False: a reader is in the way, ask again."""
@@ -69,8 +76,7 @@ class Erasure:
             stood.append(done.position or done.states["member"].position)
             return Answer(204, b"")
 
-        command = ErasePerson(**self.stamp, member_id=member_id, reason=self.reason)
-        self.ledger.desk.ask_now(Job([command], answer, dry_run=dry_run))
+        self.ledger.desk.ask_now(Job([self.command(member_id)], answer, dry_run=dry_run))
         return stood[-1]
 
 

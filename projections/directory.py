@@ -1,11 +1,13 @@
 """The directory: units, organisations, and members with the organisations that know them."""
 
+from datetime import date
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Select, select, update
 
 from ledger.events import (
+    AccountClosed,
     MemberChanged,
     MemberJoined,
     MemberRegistered,
@@ -28,7 +30,8 @@ from projections.schema import (
 HEARS = frozenset(
     {
         *("UnitAdded", "OrganisationAdded", "OrganisationSuspended", "OrganisationResumed"),
-        *("MemberRegistered", "MemberJoined", "MemberChanged", "PersonDataErased"),
+        *("MemberRegistered", "MemberJoined", "MemberChanged", "AccountClosed"),
+        "PersonDataErased",
     }
 )
 
@@ -74,7 +77,7 @@ def project(page: Page) -> None:
                         event.organisation,
                         _roles(event.roles),
                         event.unit,
-                        None,
+                        *(None, None),
                         event.recorded_at,
                         position,
                     )
@@ -89,6 +92,9 @@ def project(page: Page) -> None:
                     (position, event.organisation, event.member_id)
                 )
                 _change_member(page, event.member_id, {"changed_position": position})
+            case AccountClosed() as event:
+                said = {"closed_on": page.day(position), "changed_position": position}
+                _change_member(page, event.member_id, said)
             case PersonDataErased() as event:
                 said = {"erased_at": event.recorded_at, "changed_position": position}
                 _change_member(page, event.member_id, said)
@@ -156,6 +162,16 @@ def member(connection: Connection, member_id: str) -> Item | None:
     if found is not None:
         _name_organisations(connection, [found])
     return found
+
+
+def closed_by(connection: Connection, day: date) -> list[str]:
+    """The members whose accounts were closed by a date, and who are not erased; oldest first."""
+    query = (
+        select(members.c.member_id)
+        .where(members.c.closed_on <= day.isoformat(), members.c.erased_at.is_(None))
+        .order_by(members.c.position)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def _set_status(page: Page, code: str, status: str, position: int) -> None:

@@ -148,10 +148,17 @@ members = Table(
     _text("home_organisation"),
     _text("roles"),  # a JSON list
     _text("unit"),
+    _text("closed_on", nullable=True),  # the local date of the account's end
     _text("erased_at", nullable=True),  # from when on nobody knows who it is
     _text("recorded_at"),
     _whole("changed_position"),
     UniqueConstraint("member_id"),
+    Index(
+        "members_closed",
+        "closed_on",
+        sqlite_where=text("closed_on IS NOT NULL AND erased_at IS NULL"),
+        postgresql_where=text("closed_on IS NOT NULL AND erased_at IS NULL"),
+    ),
 )
 member_organisations = Table(
     "member_organisations",

@@ -22,6 +22,7 @@ from ledger.commands import (
     INDEX,
     LAPSES,
     ORDERS,
+    RETENTION,
     CloseOrder,
     Command,
     ComputeGrade,
@@ -41,6 +42,7 @@ from projections import lots, orders, redemptions, shelves
 from projections.page import published
 from projections.views import OtherShape
 from scripts.door import now
+from scripts.people_jobs import retention
 
 if TYPE_CHECKING:
     from ledger.opening import Ledger
@@ -52,7 +54,7 @@ ACTOR = "jobs"
 COMMANDS_AT_ONCE = 500
 MINUTE_SECONDS = 60.0
 
-Commands = Callable[["Views", datetime, Stamp], Iterator[Command]]
+Commands = Callable[["Ledger", "Views", datetime, Stamp], Iterator[Command]]
 
 
 class Ran(NamedTuple):
@@ -64,7 +66,7 @@ class Ran(NamedTuple):
     position: int | None  # None: nothing was recorded
 
 
-def _holds(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+def _holds(ledger: "Ledger", views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
     """A command for every hold whose date has come."""
     with views.engine.connect() as connection:
         day = published(connection).recording(as_of).today
@@ -73,7 +75,7 @@ def _holds(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
         yield ExpireRedemption(**stamp, redemption_id=redemption_id, as_of=as_of)
 
 
-def _expiry(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+def _expiry(ledger: "Ledger", views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
     """A command for everybody who has a lot that is due."""
     with views.engine.connect() as connection:
         day = published(connection).recording(as_of).today
@@ -82,7 +84,7 @@ def _expiry(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
         yield ExpireCredits(**stamp, member_id=member_id, as_of=as_of)
 
 
-def _lapses(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+def _lapses(ledger: "Ledger", views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
     """A command for every registration whose last day is over."""
     with views.engine.connect() as connection:
         day = published(connection).recording(as_of).today
@@ -91,7 +93,7 @@ def _lapses(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
         yield LapseCertification(**stamp, certification_id=certification_id, as_of=as_of)
 
 
-def _orders(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+def _orders(ledger: "Ledger", views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
     """Whatever was not accepted in time, and whatever was rated long enough ago."""
     with views.engine.connect() as connection:
         unanswered = orders.due(connection, "dispatched", as_of)
@@ -102,7 +104,7 @@ def _orders(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
         yield CloseOrder(**stamp, order_id=order_id, as_of=as_of)
 
 
-def _grades(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+def _grades(ledger: "Ledger", views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
     """Whoever has a grade, or may come to one, counted from the journal."""
     with views.store.reading() as connection:
         policies = journal.policies(connection)
@@ -122,7 +124,7 @@ def _grades(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
         )
 
 
-def _index(views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
+def _index(ledger: "Ledger", views: "Views", as_of: datetime, stamp: Stamp) -> Iterator[Command]:
     """Every unit's month before the one that the instant lies in, counted from the journal."""
     with views.store.reading() as connection:
         policies = journal.policies(connection)
@@ -143,6 +145,7 @@ JOBS: dict[str, Commands] = {
     LAPSES: _lapses,
     GRADES: _grades,
     INDEX: _index,
+    RETENTION: retention,
 }
 """The job -> the commands for all that is due, as the views know it once they have read on.
 
@@ -175,7 +178,7 @@ def run_job(
     if not _facts(_decide(ledger, [finish], dry_run=True)):
         return Ran(job, as_of, 0, None)
     views.catch_up()
-    due = JOBS[job](views, as_of, stamp)
+    due = JOBS[job](ledger, views, as_of, stamp)
     facts = done = 0
     while some := list(islice(due, COMMANDS_AT_ONCE)):
         facts += _facts(_decide(ledger, some, "all"))

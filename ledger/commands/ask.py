@@ -26,6 +26,9 @@ INDEX = "index"
 ORDERS = "orders"
 """The job by which orders time out, and close when they were rated long enough ago."""
 
+RETENTION = "retention"
+"""The job by which personal data is erased that was kept long enough."""
+
 
 class Stamp(TypedDict):
     """Who asks, as every command wants to know it."""

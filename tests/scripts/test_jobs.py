@@ -1,13 +1,15 @@
 """Jobs from the command line and within a server: what is due is done once."""
 
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
-from ledger.commands import AddReward, PostHours, PublishPolicy, ReserveRedemption
+from ledger.commands import AddReward, CloseAccount, PostHours, PublishPolicy, ReserveRedemption
 from ledger.units import instant, new_id
 from scripts.door import ask, opened, stamp
 from scripts.due_jobs import JOBS
+from scripts.people_jobs import years_before
 from scripts.printing import Exit
 from tests.api.visits import day
 from tests.scripts.test_serve import get, served
@@ -144,3 +146,92 @@ def test_a_server_runs_the_jobs_unless_that_is_off(made, field, monkeypatch, min
         position = 6 + 2 * runs  # the field, a policy, a member, a record; then expiry and its job
         balance = get(f"{asked}{position}", key)
         assert balance["credits"]["available"] == (0 if runs else 60)
+
+
+# --- kept long enough ----------------------------------------------------------------------------
+
+
+def closed(number: int) -> str:
+    """A member with a name, whose account was closed just now."""
+    typed = "member add --org org-a --roles volunteer --unit lake --name 张三 --json"
+    member = str(timebank(f"{typed} --external-ref V-{number}").json["id"])
+    with opened() as ledger:
+        ask(ledger, CloseAccount(**stamp(), member_id=member, reason="本人注销"))
+    return member
+
+
+def held() -> dict[str, str]:
+    with opened() as ledger:
+        return {known.member_id: known.status for known in ledger.vault.everyone()}
+
+
+def ten_years_on(days: int = 0, years: int = 10) -> str:
+    today = date.fromisoformat(day(0))
+    on = today.replace(year=today.year + years, day=min(today.day, 28)) + timedelta(days)
+    return (on + timedelta(today.day - min(today.day, 28))).isoformat()
+
+
+def retention(as_of: str) -> dict[str, Any]:
+    said = timebank(f"jobs run --only retention --as-of {as_of} --allow-future --json")
+    assert said.code == 0, said.err
+    (job,) = said.json["jobs"]
+    return dict(job)
+
+
+def test_who_closed_the_account_ten_years_ago_is_erased_and_nobody_else(made_anywhere, field):
+    field()
+    gone = closed(1)
+    still = timebank("member add --org org-a --roles volunteer --unit lake --json").json["id"]
+    assert retention(ten_years_on(-1))["facts"] == 0
+    assert held() == {gone: "active", still: "active"}
+    ran = retention(ten_years_on())
+    assert (ran["facts"], ran["done_before"]) == (1, False)
+    assert held() == {gone: "erased", still: "active"}
+    trail = timebank(f"audit trail --member {gone} --json").json["data"]
+    assert (trail[-1]["type"], trail[-1]["data"]["reason"]) == ("PersonDataErased", "retention")
+    assert trail[-1]["actor"] == "jobs"
+    assert retention(ten_years_on())["done_before"]
+    assert retention(ten_years_on(1))["facts"] == 0
+    assert timebank("audit replay").code == 0
+
+
+def test_how_long_is_the_policy_of_the_day_on_which_it_runs(made, field):
+    field()
+    gone = closed(1)
+    with opened() as ledger:
+        changes = {"retention_years": 3}
+        since = date.fromisoformat(ten_years_on(-1, years=3))
+        ask(ledger, PublishPolicy(**stamp(), effective_on=since, changes=changes))
+    assert retention(ten_years_on(-1, years=3))["facts"] == 0
+    assert retention(ten_years_on(years=3))["facts"] == 1
+    assert held() == {gone: "erased"}
+
+
+def test_a_retention_that_was_broken_off_is_finished_by_the_next_run(made, field, monkeypatch):
+    field()
+    gone = closed(1)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("api.erasure.Erasure.command", killed)
+    assert timebank(f"jobs run --as-of {ten_years_on()} --allow-future").code == 130
+    monkeypatch.undo()
+    monkeypatch.setenv("TIMEBANK_LANG", "en")
+    monkeypatch.chdir(made)
+    assert held() == {gone: "erased"}
+    assert retention(ten_years_on())["facts"] == 1
+
+
+@pytest.mark.parametrize(
+    ("today", "years", "before"),
+    [
+        ("2026-03-06", 10, "2016-03-06"),
+        ("2028-02-29", 10, "2018-02-28"),
+        ("2026-02-28", 10, "2016-02-28"),
+        ("2026-03-01", 10, "2016-03-01"),
+        ("2028-02-29", 4, "2024-02-29"),
+    ],
+)
+def test_years_are_counted_back_and_a_leap_day_is_not_early(today, years, before):
+    assert years_before(date.fromisoformat(today), years) == date.fromisoformat(before)

@@ -23,6 +23,7 @@ from ledger import store
 from ledger.desk import Answer, Busy, Once
 from ledger.keys import Key
 from ledger.units import Refused
+from ledger.vault import WrongVaultKey
 from projections.signing import Signer
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ class Door:
                 response = await self._say_no(call, no)
             except Busy:
                 response = call.refuse(Refused("busy"))
+            except WrongVaultKey:
+                log.error("vault_key_changed", request_id=call.request_id)
+                response = call.refuse(Refused("vault_key_changed"))
             except ConnectionError:
                 raise  # the client went away
             except OperationalError as away:  # the database's doing, not ours

@@ -53,11 +53,12 @@ STATUS: dict[str, int] = {
     "internal": 500,
     "busy": 503,
     "view_behind": 503,
+    "vault_key_changed": 503,
 }
 """Code -> status, where it is not 409: what needs clock, policy or history."""
 
 RULE_STATUS = 409
-RETRY_AFTER_SECONDS = {"busy": "1", "view_behind": "1"}
+RETRY_AFTER_SECONDS = {"busy": "1", "view_behind": "1", "vault_key_changed": "30"}
 
 WORDS: dict[str, tuple[str, str]] = {
     "string": ("字符串", "a string"),

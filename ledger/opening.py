@@ -13,7 +13,7 @@ from ledger import vault
 from ledger.desk import Committer, Desk
 from ledger.journal_schema import REVISION
 from ledger.keys import Keyring
-from ledger.keys_file import Secrets, load_secrets
+from ledger.keys_file import Secrets, load_secrets, settle_vault_key
 from ledger.settings import Settings
 from ledger.store import Store, open_engine, sibling_url
 
@@ -108,7 +108,7 @@ def open_ledger(
     )
     try:
         refuse_other_schema(store)
-        opened_vault = vault.Vault(vault_engine, secrets.vault_key)
+        opened_vault = open_vault(settings, secrets, vault_engine)
     except BaseException:
         store.close()
         vault_engine.dispose()
@@ -126,6 +126,18 @@ def open_ledger(
         committer=committer,
         desk=Desk(committer),
     )
+
+
+def open_vault(settings: Settings, secrets: Secrets, engine: Engine) -> vault.Vault:
+    """The vault under its key; a change of the key that was broken off is finished here."""
+    try:
+        return vault.Vault(engine, secrets.vault_key)
+    except vault.WrongVaultKey:
+        if secrets.vault_key_next is None:
+            raise
+    opened = vault.Vault(engine, secrets.vault_key_next)
+    settle_vault_key(settings)
+    return opened
 
 
 def open_vault_engine(settings: Settings) -> Engine:

@@ -236,6 +236,12 @@ REFUSALS: dict[str, Refusal] = {
         "external_ref 与证件号码指向不同的成员。",
         "The external_ref and the document belong to different members.",
     ),
+    "vault_key_changed": Refusal(
+        "保险库密钥已更换",
+        "Vault key changed",
+        "保险库密钥已在别处更换，本服务需用新密钥重新启动。",
+        "The vault's key was changed elsewhere; this server has to be restarted with the new one.",
+    ),
     "person_erased": Refusal(
         "个人信息已删除",
         "Personal data erased",

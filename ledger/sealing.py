@@ -54,12 +54,13 @@ class Sealing:
 
     def unwrap(self, member_id: str, wrapped: bytes) -> "PersonKey":
         """The person's key; SealBroken where it is another's, or under another vault key."""
-        nonce, ciphertext = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
-        try:
-            key = self._wrapping.decrypt(nonce, ciphertext, member_id.encode())
-        except InvalidTag as broken:
-            raise SealBroken(f"the key of member {member_id} does not unwrap") from broken
-        return PersonKey(member_id, key)
+        return PersonKey(member_id, self._unwrapped(member_id, wrapped))
+
+    def rewrap(self, member_id: str, wrapped: bytes, following: "Sealing") -> bytes:
+        """The same person's key, wrapped under another vault key; SealBroken as for `unwrap`."""
+        key = self._unwrapped(member_id, wrapped)
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + following._wrapping.encrypt(nonce, key, member_id.encode())
 
     def digest(self, *parts: str) -> bytes:
         """The keyed digest of these texts in this order; each goes in with its length before it."""
@@ -67,6 +68,13 @@ class Sealing:
             len(encoded).to_bytes(4, "big") + encoded for encoded in map(str.encode, parts)
         )
         return hmac.digest(self._lookup_key, message, "sha256")
+
+    def _unwrapped(self, member_id: str, wrapped: bytes) -> bytes:
+        nonce, ciphertext = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
+        try:
+            return self._wrapping.decrypt(nonce, ciphertext, member_id.encode())
+        except InvalidTag as broken:
+            raise SealBroken(f"the key of member {member_id} does not unwrap") from broken
 
 
 class PersonKey:

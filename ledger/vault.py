@@ -8,11 +8,13 @@ reference is added after its `MemberJoined`, so that no reference leads to a mem
 organisation has not joined.
 
 Rows hold ids, ciphertext and keyed digests, nothing that can be read without the vault key
-(`sealing` says how). Every method may be called from any thread.
+(`sealing` says how). Where another process has changed that key, every method that needs it raises
+WrongVaultKey: nothing is written under the old one, and nobody is said to be unknown who is known.
+Every method may be called from any thread.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,17 +22,19 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ledger.personal_data import DEFAULT_DOCUMENT_KIND, PERSON_FIELDS, Person, normalise
+from ledger.personal_data import PERSON_FIELDS, Person, normalise
 from ledger.remembered import Remembered
-from ledger.sealing import PersonKey, Sealing
+from ledger.sealing import PersonKey, SealBroken, Sealing
 from ledger.sweeping import sweep
 from ledger.units import recorded_text
+from ledger.vault_rotation import rewrap_all
 from ledger.vault_rows import (
     FORMAT,
     KNOWN_COLUMNS,
     Known,
     Lookup,
     delete_rows,
+    document_lookups,
     fields,
     first_known,
     known_by,
@@ -41,6 +45,7 @@ from ledger.vault_rows import (
     people,
     person_of,
     ref_field,
+    ref_lookup,
     refs_of,
     refs_text,
     sealed_rows,
@@ -49,6 +54,9 @@ from ledger.vault_rows import (
 )
 
 __all__ = ["Erased", "Held", "Known", "Newcomer", "Person", "Vault", "WrongVaultKey", "metadata"]
+
+
+_WAIT_FOR_THE_WRITER_BEFORE = "SET LOCAL lock_timeout = '10s'"
 
 
 class WrongVaultKey(Exception):
@@ -142,7 +150,7 @@ class Vault:
         """What `begin` would find each to be; None: new. Writes nothing."""
         wanted = [self._spell(organisation, newcomer)[1] for newcomer in newcomers]
         with self._engine.connect() as db:
-            known = known_by(db, [lookup for each in wanted for lookup in each])
+            known = self._look_up(db, [lookup for each in wanted for lookup in each])
         return [first_known(known, each) for each in wanted]
 
     def activate(self, member_ids: Iterable[str]) -> set[str]:
@@ -178,7 +186,7 @@ class Vault:
         holds one person under two of its numbers may add both. KeyError where the member is not
         held, Erased where no more.
         """
-        lookup = self._ref_lookup(organisation, external_ref)
+        lookup = ref_lookup(self._sealing, organisation, external_ref)
         with self._writing() as db:
             if there := first_known(known_by(db, [lookup]), [lookup]):
                 return there
@@ -201,12 +209,12 @@ class Vault:
         What was found before is answered from memory. It cannot be wrong: until an active member is
         erased, a reference leads to no other, and memory hears of any erasure within 50 ms.
         """
-        wanted = {ref: self._ref_lookup(organisation, ref) for ref in external_refs}
+        wanted = {ref: ref_lookup(self._sealing, organisation, ref) for ref in external_refs}
         erasures = self._remembered.refresh()
         found = self._remembered.members(lookup.digest for lookup in wanted.values())
         if unknown := {lookup for lookup in wanted.values() if lookup.digest not in found}:
             with self._engine.connect() as db:
-                known = known_by(db, unknown)
+                known = self._look_up(db, unknown)
             active = {
                 lookup.digest: there.member_id
                 for lookup, there in known.items()
@@ -222,17 +230,17 @@ class Vault:
         """The active member of a reference from memory alone, at once; None: ask `find_refs`."""
         if not self._remembered.is_fresh():
             return None
-        digest = self._ref_lookup(organisation, external_ref).digest
+        digest = ref_lookup(self._sealing, organisation, external_ref).digest
         return self._remembered.members([digest]).get(digest)
 
     def find_ref(self, organisation: str, external_ref: str) -> Known | None:
         """Whose this organisation's reference is, pending or active, as the vault has it now."""
-        return self._find(self._ref_lookup(organisation, external_ref))
+        return self._find(ref_lookup(self._sealing, organisation, external_ref))
 
     def find_document(self, kind: str | None, number: str) -> Known | None:
         """Whose this document is, pending or active."""
         person = Person(document_kind=kind, document_number=number).normalised()
-        return self._find(*self._document_lookups(person))
+        return self._find(*document_lookups(self._sealing, person))
 
     # --- reading and changing ------------------------------------------------------------------
 
@@ -248,6 +256,9 @@ class Vault:
                 known, key = self._open_key(db, member_id)
             except KeyError:
                 return None
+            except SealBroken:
+                self._check_key(db)
+                raise
             texts = open_fields(db, member_id, key)
         return Held(known, person_of(texts), refs_of(texts))
 
@@ -267,7 +278,7 @@ class Vault:
             if after.document_number is None:
                 after = replace(after, document_kind=None)
             after = after.normalised()
-            wanted = self._document_lookups(after)
+            wanted = document_lookups(self._sealing, after)
             there = first_known(known_by(db, wanted), wanted)
             if there and there.member_id != member_id:
                 return there
@@ -314,6 +325,18 @@ class Vault:
         with self._engine.connect() as db:
             return db.execute(status).scalar() == "erased"
 
+    def rotate(self, vault_key: bytes, heard: Callable[[int], None] = lambda done: None) -> int:
+        """Have another vault key open everything, in one transaction; how many people it opens.
+
+        `heard` is told after every page how many are done.
+        """
+        following = Sealing(vault_key)
+        with self._writing() as db:
+            count = rewrap_all(db, self._sealing, following, heard)
+            db.execute(update(vault).values(key_check=following.key_check))
+        self._sealing = following
+        return count
+
     # --- for doctor ----------------------------------------------------------------------------
 
     def pending(self, before: datetime) -> list[Known]:
@@ -338,8 +361,18 @@ class Vault:
         with self._writer.begin() as db:  # on SQLite it begins with the write lock
             if db.dialect.name == "sqlite":
                 db.exec_driver_sql("PRAGMA secure_delete = ON").close()
-            db.execute(select(vault.c.id).with_for_update())  # on PostgreSQL this is the lock
+            else:
+                db.exec_driver_sql(_WAIT_FOR_THE_WRITER_BEFORE)
+            self._check_key(db, lock=True)
             yield db
+
+    def _check_key(self, db: Connection, *, lock: bool = False) -> None:
+        """WrongVaultKey where another process has changed the key."""
+        stated = select(vault.c.key_check)
+        if lock:  # on PostgreSQL this orders the writers, and reads what the last one wrote
+            stated = stated.with_for_update()
+        if db.execute(stated).scalar_one() != self._sealing.key_check:
+            raise WrongVaultKey("another process has changed the vault key")
 
     def _take_or_check_key(self) -> None:
         """Another key would find nobody, and so register everyone a second time: refuse it."""
@@ -362,34 +395,31 @@ class Vault:
 
     def _count_erasures(self) -> int:
         with self._engine.connect() as db:
-            return int(db.execute(select(vault.c.erasures)).scalar_one())
+            erasures, key_check = db.execute(select(vault.c.erasures, vault.c.key_check)).one()
+        if key_check != self._sealing.key_check:
+            raise WrongVaultKey("another process has changed the vault key")
+        return int(erasures)
 
     def _find(self, *wanted: Lookup) -> Known | None:
         with self._engine.connect() as db:
-            return first_known(known_by(db, wanted), wanted)
+            return first_known(self._look_up(db, wanted), wanted)
+
+    def _look_up(self, db: Connection, wanted: Collection[Lookup]) -> dict[Lookup, Known]:
+        """As `known_by`; of whom is not found it is made sure that it was the vault's key."""
+        known = known_by(db, wanted)
+        if len(known) < len(set(wanted)):
+            self._check_key(db)
+        return known
 
     def _spell(self, organisation: str, newcomer: Newcomer) -> tuple[dict[str, str], list[Lookup]]:
         """What to seal about a newcomer, and what leads to them: reference, then document."""
         person = newcomer.person.normalised()
-        sealable, wanted = person.held(), self._document_lookups(person)
+        sealable, wanted = person.held(), document_lookups(self._sealing, person)
         if newcomer.external_ref is not None:
             ref = normalise("external_ref", newcomer.external_ref)
             sealable[ref_field(organisation)] = refs_text([ref])
-            wanted.insert(0, self._ref_lookup(organisation, ref))
+            wanted.insert(0, ref_lookup(self._sealing, organisation, ref))
         return sealable, wanted
-
-    def _ref_lookup(self, organisation: str, external_ref: str) -> Lookup:
-        ref = normalise("external_ref", external_ref)
-        digest = self._sealing.digest("external_ref", organisation, ref)
-        return Lookup("external_ref", organisation, digest)
-
-    def _document_lookups(self, person: Person) -> list[Lookup]:
-        """None or one; `person` is normalised."""
-        if person.document_number is None:
-            return []
-        kind = person.document_kind or DEFAULT_DOCUMENT_KIND
-        digest = self._sealing.digest("document", kind, person.document_number)
-        return [Lookup("document", "", digest)]
 
     def _open_key(self, db: Connection, member_id: str) -> tuple[Known, PersonKey]:
         row = db.execute(

@@ -19,8 +19,8 @@ from sqlalchemy import (
     text,
 )
 
-from ledger.personal_data import PERSON_FIELDS, Person
-from ledger.sealing import DIGEST_BYTES, NONCE_BYTES, PersonKey
+from ledger.personal_data import DEFAULT_DOCUMENT_KIND, PERSON_FIELDS, Person, normalise
+from ledger.sealing import DIGEST_BYTES, NONCE_BYTES, PersonKey, Sealing
 
 LookupKind = Literal["external_ref", "document"]
 Status = Literal["pending", "active", "erased"]
@@ -157,6 +157,20 @@ def sealed_rows(
             {"member_id": member_id, "field": name, "nonce": nonce, "ciphertext": ciphertext}
         )
     return rows
+
+
+def ref_lookup(sealing: Sealing, organisation: str, external_ref: str) -> Lookup:
+    """What leads to whom an organisation calls so."""
+    ref = normalise("external_ref", external_ref)
+    return Lookup("external_ref", organisation, sealing.digest("external_ref", organisation, ref))
+
+
+def document_lookups(sealing: Sealing, person: Person) -> list[Lookup]:
+    """What leads to the bearer of a document: none or one; `person` is normalised."""
+    if person.document_number is None:
+        return []
+    kind = person.document_kind or DEFAULT_DOCUMENT_KIND
+    return [Lookup("document", "", sealing.digest("document", kind, person.document_number))]
 
 
 def lookup_row(member_id: str, lookup: Lookup) -> dict[str, object]:

@@ -44,6 +44,9 @@ VERBS: dict[str, Verb] = {
     "key rotate-signing": Verb(
         "api_keys:rotate_signing", "更换检查点签名密钥", "let another key sign checkpoints"
     ),
+    "key rotate-vault": Verb(
+        "vault_keys:rotate", "更换保险库密钥", "let another key open the vault"
+    ),
     "member add": Verb("members:add", "登记成员", "register a member"),
     "member import": Verb("members:import_file", "从表格登记成员", "register members from a sheet"),
     "member erase": Verb("members:erase", "删除个人信息", "forget who members are, for ever"),

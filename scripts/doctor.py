@@ -301,13 +301,12 @@ def _mark_of_this_shape(opened: "Views") -> "Mark | None":
 @contextmanager
 def _vault(given: "Settings") -> Iterator[tuple["Engine", "Vault"]]:
     from ledger.keys_file import load_secrets
-    from ledger.opening import open_vault_engine
-    from ledger.vault import Vault
+    from ledger.opening import open_vault, open_vault_engine
 
     with opened_journal(given, any_schema=True):  # opening alone would make a file
         engine = open_vault_engine(given)
         try:
-            yield engine, Vault(engine, load_secrets(given).vault_key)
+            yield engine, open_vault(given, load_secrets(given), engine)
         finally:
             engine.dispose()
 

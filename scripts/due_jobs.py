@@ -38,6 +38,7 @@ from ledger.commands import (
 )
 from ledger.desk import Answer, Busy, Done, Job, Mode, Outcome
 from ledger.units import new_id
+from ledger.vault import WrongVaultKey
 from projections import lots, orders, redemptions, shelves
 from projections.page import published
 from projections.views import OtherShape
@@ -224,6 +225,7 @@ def _keep(ledger: "Ledger", views: "Views", pause: float, ending: threading.Even
             Busy,
             DBAPIError,
             OtherShape,
+            WrongVaultKey,
         ) as away:  # tried again in its time, and nothing is half done
             log.warning("jobs not run: %s", type(away).__name__)
         ending.wait(pause)

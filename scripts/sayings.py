@@ -86,6 +86,20 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "已删除，但有读取者占用，文件中旧页面尚未清除；稍后再次运行即可清除。",
         "It is erased, but a reader keeps old pages in the files; run it again later.",
     ),
+    "key_is_in_the_file": (
+        "保险库密钥在 {path} 中，不需要 --to-key-file。",
+        "The vault key is in {path}; --to-key-file is for a key of the environment.",
+    ),
+    "restart_servers": (
+        "请重启服务并重新备份 {path}；旧的保险库备份仍需旧密钥。",
+        "Restart the servers and back up {path}; vaults backed up before still need the old key.",
+    ),
+    "next_key_in": (
+        "请把 {path} 的内容设为 TIMEBANK_VAULT_KEY，再重启服务；旧的保险库备份仍需旧密钥。",
+        "Give TIMEBANK_VAULT_KEY what is in {path}, and restart the servers; "
+        "vaults backed up before still need the old key.",
+    ),
+    "rewrapping": ("正在更换密钥", "Rewrapping"),
     "no_such_key": ("没有密钥 {id}。", "There is no key {id}."),
     # -- unavailable
     "not_made": (

@@ -15,7 +15,7 @@ from ledger import journal
 from ledger.commands import Stamp, SuspendOrganisation
 from ledger.desk import Answer, Busy, Job, Mode, Once
 from ledger.units import new_id
-from ledger.vault import Newcomer, Person
+from ledger.vault import Newcomer, Person, Vault
 from tests.api.house import Caller, House
 from tests.api.people import DOCUMENT, ZHANG, add, added, joined
 from tests.api.visits import visit
@@ -488,3 +488,38 @@ async def test_an_administrator_changes_anybody(house: House) -> None:
     member_id = await added(house)
     said = await house.admin.ask("PATCH", f"/v1/members/{member_id}", {"unit": "west"})
     assert (said.status, said.json["unit"]) == (200, "west")
+
+
+# --- the vault's key -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_a_server_with_the_key_before_writes_nothing_and_knows_nobody_less(
+    each_house: House, language: str
+) -> None:
+    house = each_house
+    member_id = await added(house)
+    vault = house.ledger.vault
+    with house.ledger.vault_engine.connect():
+        Vault(house.ledger.vault_engine, house.ledger.secrets.vault_key).rotate(bytes(32))
+    asked = {"Accept-Language": language}
+    path = f"/v1/members/{member_id}"
+    for refused in (
+        await house.poster.post("/v1/service-records", visit(member_ref="V-9"), headers=asked),
+        await house.poster.post("/v1/members", ZHANG, headers=asked),
+        await house.poster.get("/v1/members?external_ref=V-9", headers=asked),
+        await house.poster.get(f"{path}?min_position={house.position}", headers=asked),
+        await house.poster.ask("PATCH", path, {"person": {"name": "李"}}, headers=asked),
+        await house.admin.ask("DELETE", f"{path}/personal-data", headers=asked),
+    ):
+        assert (refused.status, refused.code) == (503, "vault_key_changed")
+        assert refused.headers["Retry-After"] == "30"
+    assert refused.json["title"] == (
+        "保险库密钥已更换" if language == "zh" else "Vault key changed"
+    )
+    posted = await house.poster.post("/v1/service-records", visit(member_id=member_id))
+    assert posted.status == 201  # no reference is asked for
+    assert [known.status for known in vault.everyone()] == ["active"]
+    assert Vault(house.ledger.vault_engine, bytes(32)).find_refs("org-a", ["V-1"]) == {
+        "V-1": member_id
+    }

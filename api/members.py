@@ -23,7 +23,7 @@ from api.lists import answer_page, page_of
 from api.problems import FieldError, Invalid
 from api.registration import Registration, change, position_in, register_one
 from ledger.desk import Answer
-from ledger.events import MemberRole
+from ledger.events import AgeBand, MemberRole
 from ledger.keys import Key
 from ledger.units import Refused
 from projections import directory
@@ -75,6 +75,10 @@ class MembersQuery(PageQuery):
     organisation: Annotated[
         Code | None, Field(description="Whose members; a reference is one of its own.")
     ] = None
+    age_band: Annotated[
+        AgeBand | None,
+        Field(description="For an organisation: among the members at home there."),
+    ] = None
 
 
 async def listing(call: Call) -> web.Response:
@@ -84,7 +88,13 @@ async def listing(call: Call) -> web.Response:
     if query.external_ref is not None:
         return await _listed_by_ref(call, organisation, query.external_ref)
     return await answer_page(
-        call, _visible_members, call.key, query.after, query.limit, query.organisation
+        call,
+        _visible_members,
+        call.key,
+        query.after,
+        query.limit,
+        query.organisation,
+        query.age_band,
     )
 
 
@@ -100,6 +110,8 @@ async def _listed_by_ref(call: Call, organisation: str | None, external_ref: str
         for member_id in refs.values():
             item = await call.look_up(_visible_member, call.key, member_id)
             found += [] if item is None else [item[0]]
+    if call.query.age_band is not None:
+        found = [member for member in found if member["age_band"] == call.query.age_band]
     return page_of(call, found, None, position)
 
 
@@ -125,16 +137,28 @@ def sight_of(connection: Connection, key: Key, member_id: str) -> Sight | None:
 
 
 def _visible_members(
-    connection: Connection, key: Key, after: int, limit: int, organisation: str | None
+    connection: Connection,
+    key: Key,
+    after: int,
+    limit: int,
+    organisation: str | None,
+    age_band: AgeBand | None,
 ) -> Listed:
     if key.role == "member":
         own = _visible_member(connection, key, key.member_id or "")
-        known = own is not None and organisation is None and after == 0
-        return Listed([own[0]] if own is not None and known else [], None)
+        if own is None or organisation is not None or after:
+            return Listed([], None)
+        fits = age_band in (None, own[0]["age_band"])
+        return Listed([own[0]] if fits else [], None)
     if key.organisation is not None and organisation not in (None, key.organisation):
         return Listed([], None)
     page = directory.members_listed(
-        connection, after, limit, organisation=key.organisation or organisation
+        connection,
+        after,
+        limit,
+        organisation=key.organisation or organisation,
+        home=None if age_band is None else key.organisation,
+        age_band=age_band,
     )
     return page._replace(items=[_shown(item, key)[0] for item in page.items])
 
@@ -156,7 +180,7 @@ def _shown(found: Item, key: Key) -> tuple[Item, Sight]:
     if key.organisation is not None:
         del found["organisations"]
     if sight == "joined":
-        found["home_organisation"] = None
+        found["home_organisation"] = found["age_band"] = None
     return found, sight
 
 
@@ -194,6 +218,10 @@ class Member(BaseModel):
     organisations: Annotated[
         list[Code] | None, Field(description="All that know the member; not for organisations.")
     ] = None
+    age_band: Annotated[
+        AgeBand | None,
+        Field(description="Null where no date of birth is held, and for who has joined."),
+    ]
     erased_at: Annotated[
         InstantText | None,
         Field(description="From when on nobody knows who the member is."),

@@ -8,7 +8,7 @@ the same id. The functions here wait for the stores: they are for threads, and f
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import orjson
@@ -145,6 +145,7 @@ def _command(asked: Registration, ask: MemberAsk, there: Known) -> Command:
         organisation=asked.organisation,
         roles=ask.roles,
         unit=ask.unit,
+        born_on=person_of(ask.person).normalised().born_on(),
     )
 
 
@@ -267,11 +268,17 @@ def change(
     broken off in between, the same request does the rest.
     """
     erased = ask.person is not None and ledger.vault.is_erased(member_id)
-    changes = {} if erased else _person_changes(ledger, member_id, ask)
-    person = erased or bool(changes)  # of an erased person everything is refused
-    would = _ask_for_change(
-        ledger, member_id, ask, stamp, organisation, person, dry_run=True, told_so=dry_run
+    changes, born_on = ({}, None) if erased else _person_changes(ledger, member_id, ask)
+    command = ChangeMember(
+        **stamp,
+        member_id=member_id,
+        organisation=organisation,
+        roles=ask.roles,
+        unit=ask.unit,
+        person=erased or bool(changes),  # of an erased person everything is refused
+        born_on=born_on,
     )
+    would = _ask_for_change(ledger, command, dry_run=True, told_so=dry_run)
     if erased:  # and the fact has not come yet
         raise Refused("person_erased")
     if dry_run:
@@ -285,53 +292,38 @@ def change(
             raise Refused("not_found", what=member_id) from None
         if known.member_id != member_id:
             raise Refused("person_known_otherwise", pointer="/person/document_number")
-    return _ask_for_change(ledger, member_id, ask, stamp, organisation, bool(changes))
+    return _ask_for_change(ledger, command)
 
 
 def _person_changes(
     ledger: "Ledger", member_id: str, ask: MemberChangeAsk
-) -> dict[str, str | None]:
-    """The person's fields that would be other than they are held now."""
+) -> tuple[dict[str, str | None], date | None]:
+    """The person's fields that would be other than they are held now; the date of birth then."""
     if ask.person is None:
-        return {}
+        return {}, None
     held = ledger.vault.read_in_full(member_id)
     now = Person() if held is None else held.person
     asked = ask.person.model_dump(mode="json", exclude_unset=True)
-    return {
+    changes = {
         name: value
         for name, value in asked.items()
         if getattr(now, name) != (None if value is None else normalise(name, value))
     }
+    return changes, replace(now, **changes).normalised().born_on()
 
 
 def _ask_for_change(
-    ledger: "Ledger",
-    member_id: str,
-    ask: MemberChangeAsk,
-    stamp: Stamp,
-    organisation: str | None,
-    person: bool,
-    *,
-    dry_run: bool = False,
-    told_so: bool = False,
+    ledger: "Ledger", command: ChangeMember, *, dry_run: bool = False, told_so: bool = False
 ) -> Answer:
     def answer(outcome: Outcome) -> Answer:
         (done,) = outcome.results
         assert isinstance(done, Done)  # noqa: S101  (a refusal is raised where one is asked)
-        body = told(member_id, done.states["member"], organisation)
+        body = told(command.member_id, done.states["member"], command.organisation)
         if told_so:
             del body["position"]
             body["dry_run"] = True
         return Answer(200, orjson.dumps(body))
 
-    command = ChangeMember(
-        **stamp,
-        member_id=member_id,
-        organisation=organisation,
-        roles=ask.roles,
-        unit=ask.unit,
-        person=person,
-    )
     return ledger.desk.ask_now(Job([command], answer, dry_run=dry_run))
 
 

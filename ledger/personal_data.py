@@ -53,6 +53,8 @@ class Person:
 
 
 PERSON_FIELDS = tuple(field.name for field in fields(Person))
+TELLING_AGE = ("birth_date", "document_kind", "document_number")
+"""The fields that `born_on` is read from."""
 
 
 def normalise(field: str, value: str) -> str:

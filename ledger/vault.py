@@ -17,12 +17,12 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ledger.personal_data import PERSON_FIELDS, Person, normalise
+from ledger.personal_data import PERSON_FIELDS, TELLING_AGE, Person, normalise
 from ledger.remembered import Remembered
 from ledger.sealing import PersonKey, SealBroken, Sealing
 from ledger.sweeping import sweep
@@ -42,6 +42,7 @@ from ledger.vault_rows import (
     lookups,
     metadata,
     open_fields,
+    open_many,
     people,
     person_of,
     ref_field,
@@ -261,6 +262,20 @@ class Vault:
                 raise
             texts = open_fields(db, member_id, key)
         return Held(known, person_of(texts), refs_of(texts))
+
+    def birth_dates(self, after: str = "", limit: int = 1000) -> list[tuple[str, date | None]]:
+        """A page of the active members, in the order of their ids: each with the date of birth."""
+        page = select(people.c.member_id, people.c.wrapped_key)
+        page = page.where(people.c.member_id > after, people.c.status == "active")
+        with self._engine.connect() as db:
+            rows = db.execute(page.order_by(people.c.member_id).limit(limit)).all()
+            try:
+                keys = {id: self._sealing.unwrap(id, wrapped) for id, wrapped in rows}
+            except SealBroken:
+                self._check_key(db)
+                raise
+            held = open_many(db, keys, TELLING_AGE)
+        return [(id, person_of(held.get(id, {})).born_on()) for id in keys]
 
     def change(self, member_id: str, changes: Mapping[str, str | None]) -> Known:
         """Hold other values in these fields of a person, None: no longer.

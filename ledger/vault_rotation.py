@@ -12,9 +12,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from ledger.sealing import Sealing
 from ledger.vault_rows import (
     document_lookups,
-    fields,
     lookup_row,
     lookups,
+    open_many,
     people,
     person_of,
     ref_lookup,
@@ -49,12 +49,8 @@ def rewrap_all(
 def _rewrap(db: Connection, before: Sealing, following: Sealing, page: Sequence[Any]) -> None:
     ids = [row.member_id for row in page]
     keys = {row.member_id: before.unwrap(row.member_id, row.wrapped_key) for row in page}
-    texts: dict[str, dict[str, str]] = {}
-    sealed = select(fields).where(fields.c.member_id.in_(ids))
-    for id, name, nonce, ciphertext in db.execute(sealed):
-        texts.setdefault(id, {})[name] = keys[id].open(name, nonce, ciphertext)
     rows = []
-    for id, held in texts.items():
+    for id, held in open_many(db, keys).items():
         found = document_lookups(following, person_of(held).normalised())
         for organisation, refs in refs_of(held).items():
             found += [ref_lookup(following, organisation, ref) for ref in refs]

@@ -146,6 +146,21 @@ def open_fields(db: Connection, member_id: str, key: PersonKey) -> dict[str, str
     return {name: key.open(name, nonce, ciphertext) for name, nonce, ciphertext in rows}
 
 
+def open_many(
+    db: Connection, keys: Mapping[str, PersonKey], names: Sequence[str] | None = None
+) -> dict[str, dict[str, str]]:
+    """What is sealed about some members, by member and field; of some fields, or of all."""
+    wanted = select(fields)
+    if names is not None:
+        wanted = wanted.where(fields.c.field.in_(names))
+    found: dict[str, dict[str, str]] = {}
+    for some in slices(list(keys)):
+        rows = db.execute(wanted.where(fields.c.member_id.in_(some)))
+        for id, name, nonce, ciphertext in rows:
+            found.setdefault(id, {})[name] = keys[id].open(name, nonce, ciphertext)
+    return found
+
+
 def sealed_rows(
     member_id: str, key: PersonKey, texts: Mapping[str, str]
 ) -> list[dict[str, object]]:

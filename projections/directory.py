@@ -1,5 +1,6 @@
 """The directory: units, organisations, and members with the organisations that know them."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -8,6 +9,8 @@ from sqlalchemy import Connection, Select, select, update
 
 from ledger.events import (
     AccountClosed,
+    AgeBand,
+    AgeBandReached,
     MemberChanged,
     MemberJoined,
     MemberRegistered,
@@ -17,7 +20,7 @@ from ledger.events import (
     PersonDataErased,
     UnitAdded,
 )
-from projections.listing import Item, Listed, listed
+from projections.listing import Item, Listed, listed, only_filter
 from projections.page import Page
 from projections.schema import (
     member_organisations,
@@ -31,7 +34,7 @@ HEARS = frozenset(
     {
         *("UnitAdded", "OrganisationAdded", "OrganisationSuspended", "OrganisationResumed"),
         *("MemberRegistered", "MemberJoined", "MemberChanged", "AccountClosed"),
-        "PersonDataErased",
+        *("PersonDataErased", "AgeBandReached"),
     }
 )
 
@@ -77,7 +80,7 @@ def project(page: Page) -> None:
                         event.organisation,
                         _roles(event.roles),
                         event.unit,
-                        *(None, None),
+                        *(event.age_band, None, None),
                         event.recorded_at,
                         position,
                     )
@@ -96,12 +99,17 @@ def project(page: Page) -> None:
                 said = {"closed_on": page.day(position), "changed_position": position}
                 _change_member(page, event.member_id, said)
             case PersonDataErased() as event:
-                said = {"erased_at": event.recorded_at, "changed_position": position}
+                said = {"erased_at": event.recorded_at, "age_band": None}
+                _change_member(page, event.member_id, said | {"changed_position": position})
+            case AgeBandReached() as event:
+                said = {"age_band": event.age_band, "changed_position": position}
                 _change_member(page, event.member_id, said)
             case MemberChanged() as event:
                 changes: dict[str, Any] = {"changed_position": position}
                 if event.roles:
                     changes["roles"] = _roles(event.roles)
+                if event.age_band or event.age_unknown:
+                    changes["age_band"] = event.age_band
                 if event.unit:
                     changes["unit"] = event.unit
                     number = page.balances[event.member_id].id
@@ -138,9 +146,18 @@ def organisation(connection: Connection, code: str) -> Item | None:
 
 
 def members_listed(
-    connection: Connection, after: int = 0, limit: int = 50, *, organisation: str | None = None
+    connection: Connection,
+    after: int = 0,
+    limit: int = 50,
+    *,
+    organisation: str | None = None,
+    home: str | None = None,
+    age_band: AgeBand | None = None,
 ) -> Listed:
-    """Members, oldest first; an organisation's in the order in which it came to know them."""
+    """Members, oldest first; an organisation's in the order in which it came to know them.
+
+    Those of an age band alone, and those at home in an organisation, where these are given.
+    """
     if organisation is None:
         query, cursor = select(members), members.c.position
     else:
@@ -151,6 +168,11 @@ def members_listed(
             .where(known.c.organisation == organisation)
         )
         cursor = known.c.position
+    if age_band is not None:
+        column = members.c.age_band if organisation is None else only_filter(members.c.age_band)
+        query = query.where(column == age_band)
+    if home is not None:
+        query = query.where(only_filter(members.c.home_organisation) == home)
     page = listed(connection, query, cursor, after, limit, _member)
     _name_organisations(connection, page.items)
     return page
@@ -162,6 +184,14 @@ def member(connection: Connection, member_id: str) -> Item | None:
     if found is not None:
         _name_organisations(connection, [found])
     return found
+
+
+def age_bands(connection: Connection, member_ids: Sequence[str]) -> dict[str, AgeBand | None]:
+    """The age band of some members as it was told last, by member; None: not known."""
+    column = members.c
+    query = select(column.member_id, column.age_band)
+    query = query.where(column.member_id.in_(member_ids), column.erased_at.is_(None))
+    return {id: band for id, band in connection.execute(query)}
 
 
 def closed_by(connection: Connection, day: date) -> list[str]:
@@ -240,6 +270,7 @@ def _member(row: Any) -> Item:
         "unit": row.unit,
         "home_organisation": row.home_organisation,
         "organisations": [],
+        "age_band": row.age_band,
         "erased_at": row.erased_at,
         "recorded_at": row.recorded_at,
         "position": row.changed_position,

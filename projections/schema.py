@@ -148,11 +148,13 @@ members = Table(
     _text("home_organisation"),
     _text("roles"),  # a JSON list
     _text("unit"),
+    _text("age_band", nullable=True),  # None: not known
     _text("closed_on", nullable=True),  # the local date of the account's end
     _text("erased_at", nullable=True),  # from when on nobody knows who it is
     _text("recorded_at"),
     _whole("changed_position"),
     UniqueConstraint("member_id"),
+    Index("members_by_age_band", "age_band", "position"),
     Index(
         "members_closed",
         "closed_on",

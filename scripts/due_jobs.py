@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger import journal, quality
 from ledger.commands import (
+    AGES,
     EXPIRY,
     GRADES,
     HOLDS,
@@ -43,7 +44,7 @@ from projections import lots, orders, redemptions, shelves
 from projections.page import published
 from projections.views import OtherShape
 from scripts.door import now
-from scripts.people_jobs import retention
+from scripts.people_jobs import ages, retention
 
 if TYPE_CHECKING:
     from ledger.opening import Ledger
@@ -146,6 +147,7 @@ JOBS: dict[str, Commands] = {
     LAPSES: _lapses,
     GRADES: _grades,
     INDEX: _index,
+    AGES: ages,
     RETENTION: retention,
 }
 """The job -> the commands for all that is due, as the views know it once they have read on.

@@ -8,6 +8,7 @@ by keys: a stream (`account:<member>`), a record (`record:<id>`), what stands un
 """
 
 from ledger.commands.ask import (
+    AGES,
     EXPIRY,
     GRADES,
     HOLDS,
@@ -76,6 +77,7 @@ from ledger.commands.members import (
     CloseAccount,
     ErasePerson,
     JoinMember,
+    ReachAgeBand,
     RecordRelation,
     RegisterMember,
 )
@@ -150,6 +152,7 @@ from ledger.commands.service_records import (
 )
 
 __all__ = [
+    "AGES",
     "COMMANDS",
     "EXPIRY",
     "GRADES",
@@ -234,6 +237,7 @@ __all__ = [
     "ProposeGrant",
     "PublishPolicy",
     "RateOrder",
+    "ReachAgeBand",
     "RecordCommand",
     "RecordRelation",
     "RedemptionCommand",

@@ -26,6 +26,9 @@ INDEX = "index"
 ORDERS = "orders"
 """The job by which orders time out, and close when they were rated long enough ago."""
 
+AGES = "ages"
+"""The job by which members come to their next age band."""
+
 RETENTION = "retention"
 """The job by which personal data is erased that was kept long enough."""
 

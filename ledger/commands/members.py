@@ -1,6 +1,8 @@
 """What may be asked about members and their accounts as a whole."""
 
-from ledger.commands.ask import Command, Keys
+from datetime import date, datetime
+
+from ledger.commands.ask import AGES, Command, Keys
 from ledger.events import ErasureReason, MemberRole
 
 
@@ -11,12 +13,14 @@ class RegisterMember(Command, kw_only=True):
     organisation: str
     roles: tuple[MemberRole, ...]
     unit: str
+    born_on: date | None = None  # of the vault: it tells the age band and enters no event
 
     def relies_on(self) -> Keys:
         return {
             "member": f"member:{self.member_id}",
             "home": f"organisation:{self.organisation}",
             "seat": f"unit:{self.unit}",
+            "policies": "policies",
         }
 
 
@@ -42,9 +46,10 @@ class ChangeMember(Command, kw_only=True):
     roles: tuple[MemberRole, ...] | None = None
     unit: str | None = None
     person: bool = False
+    born_on: date | None = None  # of the person as changed: it enters no event
 
     def relies_on(self) -> Keys:
-        keys = {"member": f"member:{self.member_id}"}
+        keys = {"member": f"member:{self.member_id}", "policies": "policies"}
         if self.unit is not None:
             keys["seat"] = f"unit:{self.unit}"
         return keys
@@ -81,3 +86,18 @@ class ErasePerson(Command, kw_only=True):
 
     def relies_on(self) -> Keys:
         return {"member": f"member:{self.member_id}"}
+
+
+class ReachAgeBand(Command, kw_only=True):
+    """Say to which age band a member has come, if it is another than the one told last."""
+
+    member_id: str
+    born_on: date  # of the vault; it enters no event
+    as_of: datetime
+
+    def relies_on(self) -> Keys:
+        return {
+            "member": f"member:{self.member_id}",
+            "job": f"job:{AGES}",
+            "policies": "policies",
+        }

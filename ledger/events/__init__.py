@@ -54,6 +54,7 @@ from ledger.events.facts import (
     SERVICE_ISSUE,
     WRITTEN_OFF,
     AchievementKind,
+    AgeBand,
     Capacity,
     Computed,
     Event,
@@ -92,6 +93,7 @@ from ledger.events.grades import (
 from ledger.events.log_keys import SigningKeyRotated
 from ledger.events.members import (
     AccountClosed,
+    AgeBandReached,
     ErasureReason,
     MemberChanged,
     MemberJoined,
@@ -199,6 +201,8 @@ __all__ = [
     "AchievementKind",
     "AchievementReversed",
     "AchievementSubmitted",
+    "AgeBand",
+    "AgeBandReached",
     "AgreementAmended",
     "AgreementEnded",
     "AgreementEvent",

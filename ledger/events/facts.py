@@ -16,6 +16,7 @@ WRITTEN_OFF = "sink:written_off"  # the one sink that may go below zero
 UnitLevel = Literal["district", "street", "community"]
 OrganisationKind = Literal["volunteer", "social_work", "studio", "university", "partner"]
 MemberRole = Literal["volunteer", "social_worker", "community_worker", "grid_worker", "resident"]
+AgeBand = Literal["under_18", "18_59", "60_69", "70_79", "80_plus"]
 Capacity = Literal["volunteer", "on_duty"]
 Evidence = Literal["checked", "attested", "backfilled", "self_reported"]
 GradeName = Literal["G1", "G2", "G3", "G4"]

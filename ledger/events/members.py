@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ledger.events.facts import Event, MemberRole
+from ledger.events.facts import AgeBand, Event, MemberRole
 
 ErasureReason = Literal["request", "retention"]
 
@@ -15,6 +15,7 @@ class MemberRegistered(Event, frozen=True, kw_only=True, omit_defaults=True):
     organisation: str  # the home organisation
     roles: tuple[MemberRole, ...]
     unit: str
+    age_band: AgeBand | None = None  # on that day; None: not known
 
 
 class MemberJoined(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,6 +36,8 @@ class MemberChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
     roles: tuple[MemberRole, ...] | None = None
     unit: str | None = None
     person: bool | None = None
+    age_band: AgeBand | None = None  # where it is other now
+    age_unknown: bool | None = None  # no date of birth is held any more
 
 
 class AccountClosed(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,3 +65,12 @@ class PersonDataErased(Event, frozen=True, kw_only=True, omit_defaults=True):
     stream_prefix, stream_key = "member", "member_id"
     member_id: str
     reason: ErasureReason
+
+
+class AgeBandReached(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """By a date the member had come to another age band; which date of birth, the vault knows."""
+
+    stream_prefix, stream_key = "member", "member_id"
+    member_id: str
+    age_band: AgeBand
+    as_of: str

@@ -40,7 +40,14 @@ from ledger.rules.grading import (
 )
 from ledger.rules.jobs import Job, finish_job
 from ledger.rules.log_keys import SigningKeys, rotate_signing_key
-from ledger.rules.members import Member, change_member, erase_person, join_member, register_member
+from ledger.rules.members import (
+    Member,
+    change_member,
+    erase_person,
+    join_member,
+    reach_age_band,
+    register_member,
+)
 from ledger.rules.needs import Need, assess_need, reject_need, report_need, resolve_need
 from ledger.rules.orders import (
     Order,
@@ -156,6 +163,7 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.JoinMember: join_member,
     commands.ChangeMember: change_member,
     commands.ErasePerson: erase_person,
+    commands.ReachAgeBand: reach_age_band,
     commands.PostHours: post_hours,
     commands.VerifyHours: verify_hours,
     commands.RejectHours: reject_hours,

@@ -1,8 +1,18 @@
 """Members: which organisations know them, in which roles, at which unit."""
 
-from ledger.commands import ChangeMember, ErasePerson, JoinMember, RegisterMember
+from datetime import datetime
+
+from ledger.commands import (
+    ChangeMember,
+    ErasePerson,
+    JoinMember,
+    ReachAgeBand,
+    RegisterMember,
+)
 from ledger.events import (
     AccountClosed,
+    AgeBand,
+    AgeBandReached,
     Event,
     MemberChanged,
     MemberJoined,
@@ -11,9 +21,12 @@ from ledger.events import (
     PersonDataErased,
     RelationRecorded,
 )
+from ledger.policy import Policies
+from ledger.rules.ages import age_band
+from ledger.rules.jobs import Job
 from ledger.rules.organisations import Organisation
 from ledger.rules.units import Unit
-from ledger.units import Refused
+from ledger.units import Refused, instant, instant_text
 
 
 class Member:
@@ -24,6 +37,8 @@ class Member:
         self.organisations: tuple[str, ...] = ()  # the home organisation first
         self.roles: tuple[MemberRole, ...] = ()
         self.unit = ""
+        self.age_band: AgeBand | None = None  # None: not known
+        self.age_as_of: str | None = None  # when that was so
         self.closed = False
         self.erased = False  # who it was, the vault knows no more
         self.relations: dict[str, str] = {}  # another member -> what they are to this one
@@ -38,21 +53,34 @@ class Member:
                 self.organisations = (event.organisation,)
                 self.roles = event.roles
                 self.unit = event.unit
+                self._know_age(event.age_band, event.recorded_at)
             case MemberJoined():
                 self.organisations = (*self.organisations, event.organisation)
             case MemberChanged():
                 self.roles = event.roles or self.roles
                 self.unit = event.unit or self.unit
+                if event.age_band is not None or event.age_unknown:
+                    self._know_age(event.age_band, event.recorded_at)
+            case AgeBandReached():
+                self._know_age(event.age_band, event.as_of)
             case RelationRecorded():
                 self.relations[event.to] = event.relation
             case AccountClosed():
                 self.closed = True
             case PersonDataErased():
                 self.erased = True
+                self._know_age(None, event.recorded_at)
+
+    def _know_age(self, band: AgeBand | None, as_of: str) -> None:
+        self.age_band, self.age_as_of = band, as_of
+
+    def age_was_told(self, as_of: datetime) -> bool:
+        """Was the age told as of then or later?"""
+        return self.age_as_of is not None and as_of <= instant(self.age_as_of)
 
 
 def register_member(
-    command: RegisterMember, member: Member, home: Organisation, seat: Unit
+    command: RegisterMember, member: Member, home: Organisation, seat: Unit, policies: Policies
 ) -> list[Event]:
     """Open the account; said again, nothing new."""
     if member.home is not None:
@@ -69,6 +97,7 @@ def register_member(
             organisation=command.organisation,
             roles=command.roles,
             unit=command.unit,
+            age_band=_band_today(command, policies),
         )
     ]
 
@@ -96,7 +125,9 @@ def join_member(command: JoinMember, member: Member, joining: Organisation) -> l
     ]
 
 
-def change_member(command: ChangeMember, member: Member, seat: Unit | None = None) -> list[Event]:
+def change_member(
+    command: ChangeMember, member: Member, policies: Policies, seat: Unit | None = None
+) -> list[Event]:
     """Change roles, unit or the vault's fields; what is so already is nothing new."""
     if member.home is None or command.organisation not in (None, *member.organisations):
         raise Refused("not_found", what=command.member_id)
@@ -110,6 +141,7 @@ def change_member(command: ChangeMember, member: Member, seat: Unit | None = Non
     unit = None if command.unit == member.unit else command.unit
     if roles is None and unit is None and not command.person:
         return []
+    band = _band_today(command, policies) if command.person else member.age_band
     return [
         MemberChanged(
             member_id=command.member_id,
@@ -117,8 +149,23 @@ def change_member(command: ChangeMember, member: Member, seat: Unit | None = Non
             roles=roles,
             unit=unit,
             person=command.person or None,
+            age_band=None if band == member.age_band else band,
+            age_unknown=(band is None and member.age_band is not None) or None,
         )
     ]
+
+
+def reach_age_band(
+    command: ReachAgeBand, member: Member, job: Job, policies: Policies
+) -> list[Event]:
+    """Say the band of an age as of an instant; nothing new where it is the one told, or older."""
+    if job.is_past(command.as_of) or member.home is None or member.erased:
+        return []
+    band = age_band(command.born_on, policies.recording(command.as_of).today)
+    if band == member.age_band or member.age_was_told(command.as_of):
+        return []
+    as_of = instant_text(command.as_of)
+    return [AgeBandReached(member_id=command.member_id, age_band=band, as_of=as_of)]
 
 
 def erase_person(command: ErasePerson, member: Member) -> list[Event]:
@@ -131,3 +178,9 @@ def erase_person(command: ErasePerson, member: Member) -> list[Event]:
     if member.erased:
         return []
     return [PersonDataErased(member_id=command.member_id, reason=command.reason)]
+
+
+def _band_today(command: RegisterMember | ChangeMember, policies: Policies) -> AgeBand | None:
+    if command.born_on is None:
+        return None
+    return age_band(command.born_on, policies.recording(command.at).today)

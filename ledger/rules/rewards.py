@@ -5,6 +5,7 @@ from datetime import date
 from ledger.commands import AddReward, RestockReward, RewardCommand, WithdrawReward
 from ledger.events import Event, RewardAdded, RewardRestocked, RewardWithdrawn
 from ledger.policy import Recording, stars_for
+from ledger.rules.ages import age
 from ledger.rules.career import Career
 from ledger.rules.grading import Grade
 from ledger.rules.ladder import is_at_least, standing
@@ -123,11 +124,6 @@ def unmet_gates(
     ):
         unmet.append("organisations")
     return unmet
-
-
-def age(born_on: date, today: date) -> int:
-    """Full years on a date; whoever was born on February 29th is older from March 1st."""
-    return today.year - born_on.year - ((today.month, today.day) < (born_on.month, born_on.day))
 
 
 def _own_or_refuse(

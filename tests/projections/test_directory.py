@@ -86,6 +86,7 @@ def test_a_member_has_the_latest_roles_and_unit(connection: Connection, store: S
         "unit": "west",
         "home_organisation": "org-a",
         "organisations": ["org-a"],
+        "age_band": None,
         "erased_at": None,
         "recorded_at": facts_of(store)[5].event.recorded_at,
         "position": len(FIELD) + 7,

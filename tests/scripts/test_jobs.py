@@ -5,9 +5,17 @@ from typing import Any
 
 import pytest
 
-from ledger.commands import AddReward, CloseAccount, PostHours, PublishPolicy, ReserveRedemption
+from ledger.commands import (
+    AddReward,
+    CloseAccount,
+    PostHours,
+    PublishPolicy,
+    RegisterMember,
+    ReserveRedemption,
+)
 from ledger.units import instant, new_id
-from scripts.door import ask, opened, stamp
+from ledger.vault import Newcomer, Person
+from scripts.door import ask, now, opened, stamp
 from scripts.due_jobs import JOBS
 from scripts.people_jobs import years_before
 from scripts.printing import Exit
@@ -235,3 +243,46 @@ def test_a_retention_that_was_broken_off_is_finished_by_the_next_run(made, field
 )
 def test_years_are_counted_back_and_a_leap_day_is_not_early(today, years, before):
     assert years_before(date.fromisoformat(today), years) == date.fromisoformat(before)
+
+
+# --- ages ----------------------------------------------------------------------------------------
+
+
+def ages(as_of: str) -> int:
+    said = timebank(f"jobs run --only ages --as-of {as_of} --allow-future --json")
+    assert said.code == 0, said.err
+    return int(said.json["jobs"][0]["facts"])
+
+
+def test_a_band_is_reached_by_the_job_on_the_birthday_and_once(made_anywhere, field, monkeypatch):
+    monkeypatch.setattr("scripts.people_jobs.PEOPLE_AT_ONCE", 2)
+    field()
+    soon = date.fromisoformat(day(-10))
+    born = soon.replace(year=soon.year - 60, day=min(soon.day, 28)).isoformat()
+    typed = "member add --org org-a --roles resident --unit lake --name 李 --json"
+    member = timebank(f"{typed} --birth-date {born}").json["id"]
+    for other in ("", "--birth-date 1990-01-01", "--document-number 370212195003011234"):
+        timebank(f"{typed} {other}")
+    on = soon.replace(day=min(soon.day, 28))
+    assert ages((on - timedelta(1)).isoformat()) == 0
+    assert ages(on.isoformat()) == 1
+    assert ages((on + timedelta(1)).isoformat()) == 0
+    trail = timebank(f"audit trail --member {member} --json").json["data"]
+    assert [event["data"]["age_band"] for event in trail] == ["18_59", "60_69"]
+    assert (trail[-1]["type"], trail[-1]["actor"]) == ("AgeBandReached", "jobs")
+    assert born not in str(trail)
+    assert timebank("audit replay").code == 0
+
+
+def test_who_was_registered_before_there_were_bands_is_told_one(made, field):
+    field()
+    with opened() as ledger:
+        born = Person(name="李", birth_date="1950-01-01")
+        (known,) = ledger.vault.begin("org-a", [Newcomer(new_id(), None, born)], now())
+        seat = {"organisation": "org-a", "roles": ("resident",), "unit": "lake"}
+        ask(ledger, RegisterMember(**stamp(), member_id=known.member_id, **seat))
+        ledger.vault.activate([known.member_id])
+    assert ages(day(-1)) == 1
+    with opened() as ledger:
+        ledger.vault.begin("org-a", [Newcomer(new_id(), None, born)], now())  # half registered
+    assert ages(day(-2)) == 0

@@ -1,31 +1,21 @@
-"""A member's account as a whole over HTTP: relations, freezing, closing."""
+"""A member's account as a whole over HTTP: freezing, closing."""
 
 from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import Field
 
-from api.asks import Ask, Reason, ReasonNeededAsk, Text, Uuid
+from api.asks import Ask, Reason, ReasonNeededAsk, Uuid
 from api.call import Call
-from api.contract import ADMINS, VERIFIERS, Fields, Route, Written
+from api.contract import ADMINS, Fields, Route, Written
 from api.members import TAG
 from api.transfers import CREDITS_MAX
-from ledger.commands import CloseAccount, FreezeCredits, RecordRelation, UnfreezeCredits
+from ledger.commands import CloseAccount, FreezeCredits, UnfreezeCredits
 from ledger.desk import Done
 
 Credits = Annotated[
     int | None, Field(ge=1, le=CREDITS_MAX, description="All that there are, if none are named.")
 ]
-
-
-class RelationAsk(Ask):
-    """What another member is to the member."""
-
-    entering = ("relation", "evidence_ref")
-
-    relation: Annotated[Text, Field(examples=["spouse", "parent", "child"])]
-    to: Uuid
-    evidence_ref: Text
 
 
 class FreezeAsk(ReasonNeededAsk):
@@ -43,14 +33,6 @@ class UnfreezeAsk(Ask):
     reason: Reason | None = None
 
 
-class RelationWritten(Written):
-    """A relation as it stands."""
-
-    member_id: Uuid
-    relation: str
-    to: Uuid
-
-
 class AccountWritten(Written):
     """An account after what was just written."""
 
@@ -58,27 +40,6 @@ class AccountWritten(Written):
     status: Literal["open", "closed"]
     available: int
     frozen: int
-
-
-async def relate(call: Call) -> web.Response:
-    """Say what another member is to the member."""
-    asked: RelationAsk = call.body
-    command = RecordRelation(
-        **call.stamp(),
-        member_id=call.path["id"],
-        organisation=call.key.organisation,
-        relation=asked.relation,
-        to=asked.to,
-        evidence_ref=asked.evidence_ref,
-    )
-    said = {"member_id": command.member_id, "relation": command.relation, "to": command.to}
-
-    def answered(done: Done) -> tuple[int, Fields]:
-        if done.entries:
-            return 201, dict(said)
-        return 200, {**said, "position": done.states["member"].position}
-
-    return await call.write(command, answered)
 
 
 async def freeze(call: Call) -> web.Response:
@@ -117,25 +78,6 @@ def _account(done: Done, member_id: str) -> Fields:
 
 
 ROUTES = [
-    Route(
-        method="POST",
-        path="/v1/members/{id}/relations",
-        handler=relate,
-        operation="record_relation",
-        tag=TAG,
-        summary_zh="登记与另一成员的关系",
-        summary_en="Say what another member is to the member",
-        roles=VERIFIERS,
-        write=True,
-        body=RelationAsk,
-        example={
-            "relation": "parent",
-            "to": "019f0000-0000-7000-8000-00000000000b",
-            "evidence_ref": "户口簿-2026-17",
-        },
-        answers={201: RelationWritten, 200: RelationWritten},
-        problems=("not_found", "personal_data_in_text"),
-    ),
     Route(
         method="POST",
         path="/v1/members/{id}/freeze",

@@ -50,6 +50,8 @@ class PathPart:
 PATH_PARTS: dict[str, PathPart] = {
     "id": PathPart(UUID_PATTERN, "UUID", "019f0000-0000-7000-8000-00000000000a"),
     "request_id": PathPart(UUID_PATTERN, "UUID", "019f0000-0000-7000-8000-00000000000b"),
+    "to": PathPart(UUID_PATTERN, "UUID", "019f0000-0000-7000-8000-00000000000b"),
+    "purpose": PathPart(r"^(publication|sharing)$", "What is consented to", "publication"),
     "code": PathPart(CODE_PATTERN, "Code", "west-coast"),
     "version": PathPart(r"^[1-9][0-9]{0,8}$", "Version of a policy", "1"),
     "position": PathPart(r"^[1-9][0-9]{0,17}$", "Position in the journal", "1"),

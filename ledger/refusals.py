@@ -523,6 +523,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "social_worker": ("社会工作师/社工", "social worker"),
     "assistant": ("助理社会工作师", "assistant social worker"),
     "senior": ("高级社会工作师", "senior social worker"),
+    "not_given": ("未给出", "not given"),
     "taken_back": ("已撤回", "withdrawn"),
     "at_needs_assessment": ("需求评估", "in needs assessment"),
     "at_design": ("方案设计", "designed"),

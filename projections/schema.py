@@ -171,6 +171,32 @@ member_organisations = Table(
     Index("member_organisations_by_organisation", "organisation", "position"),
     Index("member_organisations_by_member", "member_id"),
 )
+consents = Table(
+    "consents",
+    metadata,
+    _whole("position", primary_key=True),
+    _whole("member"),  # balances.id
+    _text("organisation"),
+    _text("purpose"),  # joining, publication, sharing
+    _text("consent_ref"),
+    _text("status"),  # given, replaced by a later one, withdrawn
+    _text("given_at"),
+    _text("ended_at", nullable=True),
+    _whole("changed_position"),
+    Index("consents_by_member", "member", "position"),
+)
+relations = Table(
+    "relations",
+    metadata,
+    _whole("position", primary_key=True),
+    _whole("member"),  # balances.id
+    _text("to"),  # the other's member id
+    _text("relation"),  # what the other is to the member
+    _text("evidence_ref"),
+    _text("recorded_at"),
+    _whole("replaced", nullable=True),  # by what was said of the two later: its position
+    Index("relations_by_member", "member", "position"),
+)
 member_seats = Table(
     "member_seats",
     metadata,

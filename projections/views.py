@@ -19,6 +19,7 @@ from ledger import databases, journal, store
 from ledger.units import instant, new_id
 from projections import (
     careers,
+    consents,
     correction_requests,
     directory,
     field_shelves,
@@ -31,6 +32,7 @@ from projections import (
     policies,
     qualifications,
     redemptions,
+    relations,
     rewards,
     schema,
     seal,
@@ -50,6 +52,8 @@ Projection = Callable[[Page], None]
 
 PROJECTIONS: dict[str, Projection] = {
     "directory": directory.project,
+    "consents": consents.project,
+    "relations": relations.project,
     "policies": policies.project,
     "grades": grades.project,
     "periods": periods.project,

@@ -76,10 +76,12 @@ from ledger.commands.members import (
     ChangeMember,
     CloseAccount,
     ErasePerson,
+    GiveConsent,
     JoinMember,
     ReachAgeBand,
     RecordRelation,
     RegisterMember,
+    WithdrawConsent,
 )
 from ledger.commands.orders import (
     AcceptOrder,
@@ -219,6 +221,7 @@ __all__ = [
     "FinishJob",
     "FreezeCredits",
     "FulfilRedemption",
+    "GiveConsent",
     "GiveCredits",
     "HoldMeeting",
     "IndexCounts",
@@ -270,6 +273,7 @@ __all__ = [
     "VerifyCertification",
     "VerifyHours",
     "WithdrawCase",
+    "WithdrawConsent",
     "WithdrawConversion",
     "WithdrawProject",
     "WithdrawReward",

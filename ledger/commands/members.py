@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from ledger.commands.ask import AGES, Command, Keys
-from ledger.events import ErasureReason, MemberRole
+from ledger.events import ConsentPurpose, ErasureReason, MemberRole
 
 
 class RegisterMember(Command, kw_only=True):
@@ -101,3 +101,28 @@ class ReachAgeBand(Command, kw_only=True):
             "job": f"job:{AGES}",
             "policies": "policies",
         }
+
+
+class GiveConsent(Command, kw_only=True):
+    """Let an organisation do something with what it knows of a person."""
+
+    member_id: str
+    organisation: str | None = None  # None: the home organisation
+    asker: str | None  # the organisation that asks; None: the member, or an administrator
+    purpose: ConsentPurpose
+    consent_ref: str
+
+    def relies_on(self) -> Keys:
+        return {"member": f"member:{self.member_id}"}
+
+
+class WithdrawConsent(Command, kw_only=True):
+    """Let it do that no more."""
+
+    member_id: str
+    organisation: str | None = None  # None: every organisation to which it was given
+    asker: str | None
+    purpose: ConsentPurpose
+
+    def relies_on(self) -> Keys:
+        return {"member": f"member:{self.member_id}"}

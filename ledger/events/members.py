@@ -5,6 +5,7 @@ from typing import Literal
 from ledger.events.facts import AgeBand, Event, MemberRole
 
 ErasureReason = Literal["request", "retention"]
+ConsentPurpose = Literal["publication", "sharing"]
 
 
 class MemberRegistered(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,3 +75,22 @@ class AgeBandReached(Event, frozen=True, kw_only=True, omit_defaults=True):
     member_id: str
     age_band: AgeBand
     as_of: str
+
+
+class ConsentGiven(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The person lets an organisation do something with what it knows of them."""
+
+    stream_prefix, stream_key = "member", "member_id"
+    member_id: str
+    organisation: str
+    purpose: ConsentPurpose
+    consent_ref: str  # where the organisation keeps it
+
+
+class ConsentWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The person lets the organisation do that no more."""
+
+    stream_prefix, stream_key = "member", "member_id"
+    member_id: str
+    organisation: str
+    purpose: ConsentPurpose

@@ -24,6 +24,7 @@ from ledger.rules.certifications import (
     submit_certification,
     verify_certification,
 )
+from ledger.rules.consents import give_consent, withdraw_consent
 from ledger.rules.corrections import (
     correct_hours,
     decline_correction,
@@ -164,6 +165,8 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.ChangeMember: change_member,
     commands.ErasePerson: erase_person,
     commands.ReachAgeBand: reach_age_band,
+    commands.GiveConsent: give_consent,
+    commands.WithdrawConsent: withdraw_consent,
     commands.PostHours: post_hours,
     commands.VerifyHours: verify_hours,
     commands.RejectHours: reject_hours,

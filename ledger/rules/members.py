@@ -13,6 +13,8 @@ from ledger.events import (
     AccountClosed,
     AgeBand,
     AgeBandReached,
+    ConsentGiven,
+    ConsentWithdrawn,
     Event,
     MemberChanged,
     MemberJoined,
@@ -41,6 +43,8 @@ class Member:
         self.age_as_of: str | None = None  # when that was so
         self.closed = False
         self.erased = False  # who it was, the vault knows no more
+        self.consents: dict[tuple[str, str], str | None] = {}
+        """(organisation, purpose) -> the reference of the consent, None: withdrawn."""
         self.relations: dict[str, str] = {}  # another member -> what they are to this one
         self.position = 0
 
@@ -67,6 +71,10 @@ class Member:
                 self.relations[event.to] = event.relation
             case AccountClosed():
                 self.closed = True
+            case ConsentGiven():
+                self.consents[event.organisation, event.purpose] = event.consent_ref
+            case ConsentWithdrawn():
+                self.consents[event.organisation, event.purpose] = None
             case PersonDataErased():
                 self.erased = True
                 self._know_age(None, event.recorded_at)

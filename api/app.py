@@ -27,6 +27,7 @@ from api import (
     grades,
     groups,
     health,
+    held,
     imports,
     kpis,
     meetings,
@@ -105,6 +106,7 @@ ROUTES: tuple[Route, ...] = (
     *audit.ROUTES,
     *books.ROUTES,
     *proofs.ROUTES,
+    *held.ROUTES,
 )
 
 DOOR = web.AppKey("door", Door)

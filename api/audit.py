@@ -158,10 +158,11 @@ def _trial_balance(connection: Connection, position: int | None, as_of: Instant 
 
 def read_events(journal: store.Store, positions: Sequence[int]) -> list[Fields]:
     with journal.reading() as connection:
-        return [_event(row) for row in store.read_positions(connection, positions)]
+        return [event_told(row) for row in store.read_positions(connection, positions)]
 
 
-def _event(row: store.Row) -> Fields:
+def event_told(row: store.Row) -> Fields:
+    """An entry as it is shown."""
     said: Fields = {
         "position": row.position,
         "stream": row.stream,

@@ -35,6 +35,11 @@ def _visible_career(
         return None
     if sight == "joined":
         raise Refused("forbidden")
+    return career_of(connection, member_id, query)
+
+
+def career_of(connection: Connection, member_id: str, query: AsOf) -> Fields | None:
+    """Where a member stands, as of when; None where nobody has that id."""
     found = passbook.standing_of(
         connection,
         member_id,

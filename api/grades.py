@@ -342,6 +342,11 @@ def _visible_grade(
 ) -> Fields | None:
     if not _is_visible(connection, key, subject):
         return None
+    return grade_of(connection, subject, as_of)
+
+
+def grade_of(connection: Connection, subject: str, as_of: date | None = None) -> Fields:
+    """A subject's grade with what made it."""
     day, until = _moment(connection, as_of)
     return _explained(connection, grades.grade(connection, subject, day, until))
 

@@ -100,7 +100,7 @@ async def read_passbook(call: Call) -> web.StreamResponse:
         case "xlsx":
             return await _send_xlsx(call, member_id, organisation, position)
     return await answer_page(
-        call, _passbook_lines, member_id, query.after, query.limit, organisation, query
+        call, passbook_lines, member_id, query.after, query.limit, organisation, query
     )
 
 
@@ -110,7 +110,7 @@ COLUMNS = (
 )
 
 
-def _passbook_lines(
+def passbook_lines(
     connection: Connection,
     member_id: str,
     after: int,
@@ -118,6 +118,7 @@ def _passbook_lines(
     organisation: str | None,
     query: AsOf,
 ) -> Listed:
+    """A page of the member's lines; for an organisation that has joined, its own."""
     page = passbook.lines(
         connection,
         member_id,
@@ -144,7 +145,7 @@ async def _stream_csv(
     after: int | None = 0
     while after is not None:
         page = await call.look_up(
-            _passbook_lines, member_id, after, LINES_AT_ONCE, organisation, call.query
+            passbook_lines, member_id, after, LINES_AT_ONCE, organisation, call.query
         )
         text += csv_text(tuple(line.values()) for line in page.items)
         await response.write(text.encode())
@@ -180,7 +181,7 @@ def _write_passbook(
         yield COLUMNS
         after: int | None = 0
         while after is not None:
-            page = _passbook_lines(connection, member_id, after, LINES_AT_ONCE, organisation, query)
+            page = passbook_lines(connection, member_id, after, LINES_AT_ONCE, organisation, query)
             for line in page.items:
                 yield tuple(line.values())
             after = page.next

@@ -123,6 +123,11 @@ def read_positions(connection: Connection, positions: Sequence[int]) -> list[Row
     return _rows(connection, _POSITIONS, (_array(connection, positions),))
 
 
+def read_naming(connection: Connection, text: bytes, until: int) -> list[Row]:
+    """The entries up to a position in whose data the text stands somewhere: it reads them all."""
+    return _rows(connection, _NAMING, (text, until))
+
+
 def read_leaves(connection: Connection, after: int, until: int) -> list[bytes]:
     """The leaf hashes of the entries behind `after`, up to and with `until`, oldest first."""
     return [bytes(leaf) for (leaf,) in _tuples(connection, _LEAVES, (after, until))]
@@ -199,6 +204,12 @@ _NAMES = {
 _POSITIONS = {
     "sqlite": _entries("WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position"),
     "postgresql": _entries("WHERE position = ANY(%s) ORDER BY position"),
+}
+_NAMING = {
+    "sqlite": _entries("WHERE instr(data, ?) > 0 AND position <= ? ORDER BY position"),
+    "postgresql": _entries(
+        "WHERE position(%s::bytea IN data) > 0 AND position <= %s ORDER BY position"
+    ),
 }
 _LEAVES = {
     "sqlite": "SELECT leaf_hash FROM entries WHERE position > ? AND position <= ?"

@@ -137,6 +137,12 @@ def list_keys(db: Connection) -> list[Key]:
     return [_key(row) for row in db.execute(select(keys).order_by(keys.c.created_at, keys.c.id))]
 
 
+def keys_of(db: Connection, member_id: str) -> list[Key]:
+    """The keys that name a member, as itself or as the person behind them; oldest first."""
+    named = select(keys).where(keys.c.member_id == member_id)
+    return [_key(row) for row in db.execute(named.order_by(keys.c.created_at, keys.c.id))]
+
+
 def find_key(db: Connection, key_id: str) -> Key | None:
     """The key of this id, revoked and expired ones too."""
     row = db.execute(select(keys).where(keys.c.id == key_id)).one_or_none()

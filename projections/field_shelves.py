@@ -3,7 +3,7 @@
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Select, Table, select
 
 from ledger.events import (
     AgreementAmended,
@@ -256,12 +256,30 @@ def enrolled(
 ) -> Listed:
     """Who takes part in a programme, in the order in which they were enrolled."""
     column = enrolments.c
-    query = select(balances.c.member_id, column.enrolled_on, column.completed_on)
-    query = query.join(balances, balances.c.id == column.member)
-    query = query.where(column.programme_id == programme_id)
+    query = _enrolments().where(column.programme_id == programme_id)
     if member_id is not None:
         query = query.where(column.member == trail.member_number(member_id))
     return listed(connection, query, column.position, after, limit, _enrolled)
+
+
+def taking_part(connection: Connection, member_id: str, after: int = 0, limit: int = 50) -> Listed:
+    """The programmes that a member takes part in."""
+    column = enrolments.c
+    query = _enrolments().where(column.member == trail.member_number(member_id))
+    return listed(
+        connection,
+        query,
+        column.position,
+        after,
+        limit,
+        lambda row: {"programme_id": row.programme_id, **_enrolled(row)},
+    )
+
+
+def _enrolments() -> Select[Any]:
+    return select(enrolments, balances.c.member_id).join(
+        balances, balances.c.id == enrolments.c.member
+    )
 
 
 def _enrolled(row: Any) -> Item:

@@ -111,6 +111,15 @@ def position(connection: Connection) -> int:
     return int(connection.execute(select(bookmark.c.position)).scalar_one())
 
 
+def last_recorded_at(connection: Connection, actor: str) -> str | None:
+    """When an actor recorded something last."""
+    query = select(trail.c.recorded_at).where(trail.c.actor == actor)
+    found: str | None = connection.execute(
+        query.order_by(trail.c.position.desc()).limit(1)
+    ).scalar()
+    return found
+
+
 def member_number(member_id: str) -> ColumnElement[int]:
     """A member's short number; none, and so nothing found, where nobody has that id."""
     number = select(func.max(balances.c.id)).where(balances.c.member_id == member_id)

@@ -49,6 +49,7 @@ VERBS: dict[str, Verb] = {
     ),
     "member add": Verb("members:add", "登记成员", "register a member"),
     "member import": Verb("members:import_file", "从表格登记成员", "register members from a sheet"),
+    "member data": Verb("members:data", "一名成员的全部信息", "all that is held about a member"),
     "member erase": Verb("members:erase", "删除个人信息", "forget who members are, for ever"),
     "hours import": Verb(
         "hours:import_file", "从表格登记服务记录", "post service records from a sheet"

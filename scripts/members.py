@@ -1,5 +1,6 @@
 """`timebank member`: people who serve and are served; who they are goes into the vault alone."""
 
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -123,3 +124,32 @@ def _confirmed(count: int) -> None:
         yes = False
     if not yes:
         raise Stopped("not_confirmed", Exit.USAGE)
+
+
+@verb(
+    click.argument("id"),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        help=explained("写入此文件（仅本人可读）", "a file to write to, for its owner alone"),
+    ),
+)
+def data(id: str, out: Path | None) -> Told:
+    """A copy of all that is held about one member, as JSON."""
+    from api.held import held_about
+    from projections.views import Views
+
+    with opened() as ledger:
+        Views(ledger.store, ledger.views_engine).catch_up()
+        found = held_about(ledger, id)
+    if found is None:
+        raise Refused("not_found", what=id)
+    text = orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if out is None:
+        return Told(found, [text.decode().rstrip()])
+    try:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(text)
+    except FileExistsError:
+        raise Stopped("file_exists", Exit.REFUSED, path=out) from None
+    return Told({"member_id": id, "position": found["position"], "file": str(out)})

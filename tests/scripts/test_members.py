@@ -1,5 +1,9 @@
 """Members at the command line: erased for ever, asked before, told plainly."""
 
+import stat
+from pathlib import Path
+
+import orjson
 import pytest
 from click.testing import CliRunner
 
@@ -112,3 +116,20 @@ def test_a_reader_in_the_way_is_told(made, field, monkeypatch):
 def test_who_has_no_member_has_nothing_to_erase(made, field):
     field()
     assert timebank(f"member erase {new_id()} --yes --json").json["refused"] == 1
+
+
+def test_a_copy_of_all_that_is_held_is_printed_or_written(made_anywhere, field):
+    field()
+    known = member()
+    printed = timebank(f"member data {known} --json").json
+    assert printed["person"]["name"] == "张三"
+    assert [event["type"] for event in printed["events"]] == ["MemberRegistered"]
+    shown = timebank(f"member data {known}")
+    assert orjson.loads(shown.out)["person"] == printed["person"]
+    said = timebank(f"member data {known} --out copy.json --json")
+    assert said.json == {"member_id": known, "position": printed["position"], "file": "copy.json"}
+    written = Path("copy.json")
+    assert orjson.loads(written.read_bytes())["events"] == printed["events"]
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    assert timebank(f"member data {known} --out copy.json").code == Exit.REFUSED
+    assert timebank(f"member data {NOBODY}").code == Exit.REFUSED

@@ -7,7 +7,7 @@ swept. Broken off anywhere, the same request does the rest. The account lives on
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -37,7 +37,6 @@ class Erasure:
     ledger: "Ledger"
     stamp: Stamp
     reason: ErasureReason = "request"
-    named: bool = field(default=False, init=False)  # some key bore a name
 
     def may_be(self, member_id: str) -> None:
         """Pass where the desk would record it, or did; else Refused."""
@@ -53,8 +52,7 @@ class Erasure:
         """All but the fact."""
         self.ledger.vault.erase(member_id)
         with self.ledger.store.writing() as connection:
-            if forget_member(connection, member_id, self.ledger.committer.clock()):
-                self.named = True
+            forget_member(connection, member_id, self.ledger.committer.clock())
 
     def command(self, member_id: str) -> ErasePerson:
         """What asks for the fact."""
@@ -62,10 +60,8 @@ class Erasure:
 
     def sweep(self) -> bool:
         """Have what was erased leave the files; False: a reader is in the way, ask again."""
-        swept = self.ledger.vault.sweep()
-        if self.named or self.ledger.store.engine.dialect.name == "sqlite":
-            swept = sweep(self.ledger.store.engine, "keys") and swept
-        return swept
+        vault, keys = self.ledger.vault.sweep(), sweep(self.ledger.store.engine, "keys")
+        return vault and keys
 
     def _ask(self, member_id: str, *, dry_run: bool = False) -> int:
         stood: list[int] = []

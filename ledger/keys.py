@@ -162,8 +162,8 @@ def revoke_key(db: Connection, key_id: str, at: datetime) -> Key | None:
     return find_key(db, key_id)
 
 
-def forget_member(db: Connection, member_id: str, at: datetime) -> int:
-    """Revoke the keys of role member and blank the name on each; how many were other before.
+def forget_member(db: Connection, member_id: str, at: datetime) -> None:
+    """Revoke the keys of role member and blank the name on each.
 
     A key of an organisation that names the member as the person behind it stays as it is: whose
     work an organisation's entries are is for the organisation to say.
@@ -173,7 +173,7 @@ def forget_member(db: Connection, member_id: str, at: datetime) -> int:
     own = and_(keys.c.member_id == member_id, keys.c.role == "member")
     works = keys.c.revoked_at.is_(None)
     db.execute(update(keys).where(own, works).values(revoked_at=recorded_text(at)))
-    return db.execute(update(keys).where(own, keys.c.actor != "").values(actor="")).rowcount
+    db.execute(update(keys).where(own, keys.c.actor != "").values(actor=""))
 
 
 def actor_names(db: Connection, ids: Iterable[str]) -> dict[str, str]:

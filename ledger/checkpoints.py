@@ -123,6 +123,12 @@ def keys_in_turn(connection: Connection) -> list[tuple[int, VerifierKey]]:
     return [] if newest is None else [(0, VerifierKey.parse(newest.key))]
 
 
+def lasting_keys(connection: Connection) -> list[VerifierKey]:
+    """Those of the signing keys that were not lost: what they have signed is trusted for ever."""
+    lost = {rotation.replaces for rotation in rotations(connection) if rotation.lost}
+    return [key for _, key in keys_in_turn(connection) if key not in lost]
+
+
 def _one(connection: Connection, query: Select[int, bytes, str, str, str]) -> Kept | None:
     row = connection.execute(query).first()
     return None if row is None else _kept(row)

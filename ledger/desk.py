@@ -27,6 +27,7 @@ from ledger.events import Entry, Event, PostedContent, RecordEvent, encode
 from ledger.rules import RULEBOOK, STATES, State
 from ledger.rules.service_records import Record
 from ledger.rules.shared_balances import SharedBalance, moved
+from ledger.rules.statements import Services
 from ledger.units import Refused, instant, recorded_text
 
 log = logging.getLogger("timebank.desk")
@@ -38,6 +39,7 @@ STREAMS_AT_ONCE = 64  # read into memory: each may hold decades
 CATCH_UP_ENTRIES_MAX = 20_000  # further behind than this, forgetting is quicker than folding
 PRUNE_SECONDS = 600
 FACT_BYTES_MAX = 65_000  # what is left of an entry's 65 535 bytes beside its stream and type
+FOLDED_ANEW = ("record", "services")  # states that no cache holds
 ATTEMPTS = 3  # of a batch whose connection broke; nothing of it was written
 
 Mode = Literal["one", "each", "all"]
@@ -387,7 +389,7 @@ class Committer:
             if prefix == "receipt":
                 organisation, _, receipt = rest.partition("/")
                 receipts.append((organisation, receipt))
-            elif prefix == "balance" or (prefix in STATES and prefix != "record"):
+            elif prefix == "balance" or (prefix in STATES and prefix not in FOLDED_ANEW):
                 missing.add(key)
         if receipts:
             batch.receipts = journal.records_under(batch.connection, receipts)
@@ -423,6 +425,8 @@ class Committer:
                 return self._record(batch, batch.receipts.get((organisation, receipt)))
             case "record":
                 return self._record(batch, rest)
+            case "services":
+                return self._services(batch, rest)
             case "actor":
                 return keys.actor_names(batch.connection, [rest]).get(rest, rest)
         return self._held(batch, key).state
@@ -447,6 +451,16 @@ class Committer:
             state.apply(entry.event, entry.position)
         for entry in batch.records.get(record_id, ()):
             state.apply(entry.event, entry.position)
+        return state
+
+    def _services(self, batch: _Batch, member_id: str) -> Services:
+        """A person's services: a second reading of the account's stream, for the asking alone."""
+        state, account = Services(), f"account:{member_id}"
+        for entry in journal.streams(batch.connection, [account]).get(account, ()):
+            state.apply(entry.event, entry.position)
+        for entry in batch.entries:
+            if entry.stream == account:
+                state.apply(entry.event, entry.position)
         return state
 
 

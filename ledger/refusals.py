@@ -221,8 +221,8 @@ REFUSALS: dict[str, Refusal] = {
     "signing_key_not_in_force": Refusal(
         "签名密钥不是现行密钥",
         "Signing key not in force",
-        "要更换的签名密钥不是账本现行的签名密钥。",
-        "The signing key to be replaced is not the one that the ledger has in force.",
+        "手头的签名密钥不是账本现行的签名密钥。",
+        "The signing key at hand is not the one that the ledger has in force.",
     ),
     "signing_key_used_before": Refusal(
         "签名密钥已经用过",
@@ -245,8 +245,26 @@ REFUSALS: dict[str, Refusal] = {
     "person_erased": Refusal(
         "个人信息已删除",
         "Personal data erased",
-        "该成员的个人信息已被删除，不再保存新的信息。",
-        "The member's personal data was erased; no other is held under this id.",
+        "此成员的个人信息已删除，不再持有。",
+        "The member's personal data was erased; nothing is held under this id any more.",
+    ),
+    "nothing_to_state": Refusal(
+        "没有可证明的服务",
+        "Nothing to state",
+        "{first} 至 {last} 期间没有该组织已确认的服务时长。",
+        "The organisation has verified no service minutes from {first} to {last}.",
+    ),
+    "number_taken": Refusal(
+        "编号已被使用",
+        "Number taken",
+        "此编号已用于另一份文件，请重试。",
+        "Another paper has this number: ask again.",
+    ),
+    "too_many_requests": Refusal(
+        "尝试次数过多",
+        "Too many requests",
+        "此编号的错误验证码过多，请稍后再试。",
+        "Too many wrong codes were tried for this number: try again later.",
     ),
     # -- by request: what the request alone shows
     "invalid": Refusal(
@@ -494,6 +512,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "renewed": ("已再登记", "renewed"),
     "lapsed": ("登记已失效", "lapsed"),
     "revoked": ("已撤销", "revoked"),
+    "valid": ("有效", "valid"),
+    "superseded": ("已被取代", "superseded"),
+    "attested": ("出具证明", "attested"),
     "applied": ("已应用", "applied"),
     "ended": ("已结束", "ended"),
     "reserved": ("已预约", "reserved"),

@@ -82,6 +82,7 @@ class PersonKey:
 
     def __init__(self, member_id: str, key: bytes) -> None:
         self._member_id = member_id
+        self._key = key
         self._cipher = AESGCM(key)
 
     def seal(self, field: str, value: str) -> tuple[bytes, bytes]:
@@ -95,6 +96,10 @@ class PersonKey:
             return self._cipher.decrypt(nonce, ciphertext, self._associated(field)).decode()
         except InvalidTag as broken:
             raise SealBroken(f"{field} of member {self._member_id} does not open") from broken
+
+    def derived(self, purpose: str) -> bytes:
+        """32 bytes that only this key makes of a purpose; they tell nothing about the key."""
+        return _derive(self._key, f"timebank person 1: {purpose}".encode())
 
     def _associated(self, field: str) -> bytes:
         # A member id has no line break, so no two pairs make the same bytes.

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     ledger: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "main"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080  # 0: any that is free
+    public_url: Annotated[
+        str | None, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$")
+    ] = None  # where the world finds us: it stands in papers
     keys_file: Path = Path("timebank-keys.json")
     signing_key: SecretStr | None = None  # base64 of the 32 bytes of an Ed25519 key (RFC 8032)
     vault_key: SecretStr | None = None  # base64 of 32 bytes
@@ -80,6 +83,12 @@ class Settings(BaseSettings):
                     for error in refused.errors(include_input=False, include_url=False)
                 )
             ) from None
+
+    @property
+    def address(self) -> str:
+        """Where the world finds us, as far as the settings tell."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
 
     def shown(self) -> list[Shown]:
         """Every setting, its value with secrets masked, and where it comes from."""

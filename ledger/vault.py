@@ -253,15 +253,18 @@ class Vault:
     def read_in_full(self, member_id: str) -> Held | None:
         """All that is held, for an admin and the member; None where nobody is under this id."""
         with self._engine.connect() as db:
-            try:
-                known, key = self._open_key(db, member_id)
-            except KeyError:
+            opened = self._key_if_held(db, member_id)
+            if opened is None:
                 return None
-            except SealBroken:
-                self._check_key(db)
-                raise
+            known, key = opened
             texts = open_fields(db, member_id, key)
         return Held(known, person_of(texts), refs_of(texts))
+
+    def secret_of(self, member_id: str, purpose: str) -> bytes | None:
+        """32 bytes for a purpose, the same as long as the person is held; None: not held."""
+        with self._engine.connect() as db:
+            opened = self._key_if_held(db, member_id)
+        return None if opened is None else opened[1].derived(purpose)
 
     def birth_dates(self, after: str = "", limit: int = 1000) -> list[tuple[str, date | None]]:
         """A page of the active members, in the order of their ids: each with the date of birth."""
@@ -435,6 +438,15 @@ class Vault:
             sealable[ref_field(organisation)] = refs_text([ref])
             wanted.insert(0, ref_lookup(self._sealing, organisation, ref))
         return sealable, wanted
+
+    def _key_if_held(self, db: Connection, member_id: str) -> tuple[Known, PersonKey] | None:
+        try:
+            return self._open_key(db, member_id)
+        except KeyError:
+            return None
+        except SealBroken:
+            self._check_key(db)
+            raise
 
     def _open_key(self, db: Connection, member_id: str) -> tuple[Known, PersonKey]:
         row = db.execute(

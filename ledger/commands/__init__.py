@@ -103,6 +103,12 @@ from ledger.commands.orders import (
     ResolveNeed,
     TimeOutOrder,
 )
+from ledger.commands.papers import (
+    IssueCredential,
+    IssueStatement,
+    RevokeCredential,
+    RevokeStatement,
+)
 from ledger.commands.policies import (
     FinishJob,
     PublishPolicy,
@@ -226,6 +232,8 @@ __all__ = [
     "HoldMeeting",
     "IndexCounts",
     "InheritCredits",
+    "IssueCredential",
+    "IssueStatement",
     "JoinMember",
     "Keys",
     "LapseCertification",
@@ -259,6 +267,8 @@ __all__ = [
     "ReverseAchievement",
     "ReverseHours",
     "RevokeCertification",
+    "RevokeCredential",
+    "RevokeStatement",
     "RewardCommand",
     "RotateSigningKey",
     "SetTarget",

@@ -226,7 +226,11 @@ class DecideOrder(OrderCommand, kw_only=True):
         placed = states["order"].placed
         if placed.certification_level is not None:
             keys["career"] = f"career:{states['order'].member_id}"
-        return keys | {"pool": f"balance:{DONATION_POOL}", "opener": f"actor:{disputed.actor}"}
+        return keys | {
+            "pool": f"balance:{DONATION_POOL}",
+            "opener": f"actor:{disputed.actor}",
+            "statements": f"statements:{states['order'].member_id}",
+        }
 
 
 class TimeOutOrder(Command, kw_only=True):

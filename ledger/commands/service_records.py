@@ -126,6 +126,7 @@ class ReverseHours(RecordCommand, kw_only=True):
         return {
             "account": f"account:{content.member_id}",
             "pool": f"balance:{DONATION_POOL}",
+            "statements": f"statements:{content.member_id}",
             **_cited(content),
         }
 

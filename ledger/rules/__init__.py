@@ -31,6 +31,7 @@ from ledger.rules.corrections import (
     request_correction,
     reverse_hours,
 )
+from ledger.rules.credentials import Credential, issue_credential, revoke_credential
 from ledger.rules.expiry import expire_credits
 from ledger.rules.grading import (
     Grade,
@@ -119,6 +120,13 @@ from ledger.rules.served_orders import (
     rate_order,
 )
 from ledger.rules.service_records import Record, post_hours, reject_hours, verify_hours
+from ledger.rules.statements import (
+    Services,
+    Statement,
+    Statements,
+    issue_statement,
+    revoke_statement,
+)
 from ledger.rules.supervision import (
     Appointment,
     Case,
@@ -252,6 +260,10 @@ RULEBOOK: dict[type[commands.Command], Rule] = {
     commands.AppealGrade: appeal_grade,
     commands.DecideAppeal: decide_appeal,
     commands.ComputeSupervisionIndex: compute_supervision_index,
+    commands.IssueStatement: issue_statement,
+    commands.RevokeStatement: revoke_statement,
+    commands.IssueCredential: issue_credential,
+    commands.RevokeCredential: revoke_credential,
     commands.ClosePeriod: close_period,
     commands.ReopenPeriod: reopen_period,
     commands.PublishPolicy: publish_policy,
@@ -263,6 +275,7 @@ STATES: dict[str, Callable[[str], Any]] = {
     "member": lambda _: Member(),
     "account": TimeAccount,
     "record": lambda _: Record(),
+    "services": lambda _: Services(),
     "policies": lambda _: Policies(),
     "periods": lambda _: Periods(),
     "grade": lambda _: Grade(),
@@ -288,5 +301,8 @@ STATES: dict[str, Callable[[str], Any]] = {
     "target": lambda _: Target(),
     "partner": lambda _: Partner(),
     "expert": lambda _: Expert(),
+    "statement": lambda _: Statement(),
+    "statements": lambda _: Statements(),
+    "credential": lambda _: Credential(),
 }
 """The first part of a key -> the empty state of what the rest names, to fold its facts into."""

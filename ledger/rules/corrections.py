@@ -45,6 +45,7 @@ from ledger.rules.service_records import (
     two_needed,
 )
 from ledger.rules.shared_balances import SharedBalance
+from ledger.rules.statements import NO_STATEMENTS, Statements
 from ledger.rules.time_account import TimeAccount, interval
 from ledger.rules.units import Unit
 from ledger.units import MINUTE, Refused, instant, instant_text
@@ -69,6 +70,7 @@ def reverse_hours(
     redemption: Redemption = NO_REDEMPTION,
     career: Career | None = None,
     order: Order = NO_ORDER,
+    statements: Statements = NO_STATEMENTS,
 ) -> list[Event]:
     """Let a record count no more: minutes off, credits taken back, its time free again."""
     content = in_state("verified", record, command, "reversed")
@@ -78,13 +80,12 @@ def reverse_hours(
     back = paid_back(
         paying(content, redemption, order), policies.recording(command.at), "available"
     )
-    return [
-        reversal(
-            *(record, periods, account, pool, back, career),
-            reason=command.reason,
-            for_cause=command.for_cause,
-        )
-    ]
+    undone = reversal(
+        *(record, periods, account, pool, back, career),
+        reason=command.reason,
+        for_cause=command.for_cause,
+    )
+    return [undone, *statements.superseded_by(undone)]
 
 
 def correct_hours(
@@ -111,6 +112,7 @@ def correct_hours(
     cited_order: Order | None = None,
     cited_project: Project | None = None,
     cited_programme: Programme | None = None,
+    statements: Statements = NO_STATEMENTS,
 ) -> list[Event]:
     """Put another record in the place of a verified one; it counts at once.
 
@@ -202,7 +204,8 @@ def correct_hours(
         "after_close": bool(closed) or None,
     }
     counted = figures(credited, came_to, paid_already)
-    return [*facts, HoursVerified(**content, **counted, **professional(credited_career, came_to))]
+    replaced = HoursVerified(**content, **counted, **professional(credited_career, came_to))
+    return [*facts, replaced, *statements.superseded_by(undone)]
 
 
 def request_correction(command: RequestCorrection, record: Record) -> list[Event]:

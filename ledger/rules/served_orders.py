@@ -37,6 +37,7 @@ from ledger.rules.periods import Periods
 from ledger.rules.redemptions import NO_ACCOUNT, NO_MEMBER
 from ledger.rules.service_records import NO_GRADE, Record, recorded, rejected
 from ledger.rules.shared_balances import SharedBalance
+from ledger.rules.statements import NO_STATEMENTS, Statements
 from ledger.rules.time_account import TimeAccount, interval
 from ledger.rules.units import Unit
 from ledger.units import MINUTE, Refused, instant
@@ -169,6 +170,7 @@ def decide_order(
     pool: SharedBalance = NO_POOL,
     career: Career | None = None,
     opener: str = "",
+    statements: Statements = NO_STATEMENTS,
 ) -> list[Event]:
     """Decide a dispute: another actor than who opened it, and not the volunteer.
 
@@ -216,7 +218,7 @@ def decide_order(
     undone: HoursReversed = reversal(
         *(record, periods, account, pool, back, career), reason=command.reason
     )
-    return [decided, undone]
+    return [decided, undone, *statements.superseded_by(undone)]
 
 
 def _disputed(

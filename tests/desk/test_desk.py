@@ -103,6 +103,23 @@ def test_commands_of_one_batch_see_each_other_s_facts(bureau):
     assert answers[3].code == "receipt_reused"
 
 
+def test_a_statement_counts_what_was_recorded_in_the_same_batch(bureau):
+    stated = commands.IssueStatement(
+        **STAMP,
+        number="ST-1",
+        code_digest="d",
+        member_id=ZHANG,
+        organisation="org-a",
+        first=NOW.date() - timedelta(days=9),
+        last=NOW.date(),
+    )
+    bureau.committer.commit(
+        [job(visit("09:00", "10:00")), job(visit("14:00", "16:00")), job(stated)]
+    )
+    fact = bureau.entries()[-1].event
+    assert (fact.number, fact.minutes, fact.records) == ("ST-1", 180, 2)
+
+
 def test_each_lets_every_command_stand_for_itself(bureau):
     said = bureau.ask(visit("10:00", "11:00"), visit(place="moon"), visit(), mode="each")
     assert [one.get("refused") for one in said["results"]] == [None, "not_found", None]

@@ -771,3 +771,22 @@ def test_credits_come_from_somewhere_and_go_nowhere_twice(seed: int) -> None:
             assert stands.paid == 0
         if stands.status in ("cancelled", "closed") and record is None:
             assert stands.held == 0
+
+
+def test_a_dispute_that_is_upheld_supersedes_the_statement_that_counted_the_service() -> None:
+    given = parish()
+    order = completed(given)
+    record = given.state(f"order:{order}")
+    asked = commands.IssueStatement(
+        **STAMP,
+        number="ST-1",
+        code_digest="d",
+        member_id=record.member_id,
+        organisation="org-b",
+        first=date(2026, 1, 1),
+        last=date(2026, 12, 31),
+    )
+    given.given(asked, dispute(order))
+    assert given.state("statement:ST-1").status == "valid"
+    given.given(decide(order))
+    assert given.state("statement:ST-1").status == "superseded"

@@ -43,6 +43,12 @@ class Town:
         if prefix == "receipt":
             record_id = self.receipts.get(rest)
             return Record() if record_id is None else self.state(f"record:{record_id}")
+        if prefix == "services":  # a second reading of the account, for the asking alone
+            services, account = STATES[prefix](rest), f"account:{rest}"
+            for position, fact in enumerate(self.facts, 1):
+                if account in (fact.stream, *fact.also_in):
+                    services.apply(fact, position)
+            return services
         if key not in self.states:
             self.states[key] = STATES[prefix](rest)
         return self.states[key]

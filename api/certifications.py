@@ -20,7 +20,7 @@ from api.contract import (
     Written,
 )
 from api.lists import answer_page
-from api.service_records import sight
+from api.service_records import is_beyond, sight
 from ledger.commands import (
     RegisterCertification,
     RenewCertification,
@@ -177,9 +177,8 @@ def _visible(
     organisation: str | None,
     member_id: str | None,
 ) -> Listed:
-    for own, asked in ((organisation, query.organisation), (member_id, query.member_id)):
-        if own is not None and asked not in (None, own):
-            return Listed([], None)
+    if is_beyond(organisation, query.organisation) or is_beyond(member_id, query.member_id):
+        return Listed([], None)
     return view.listing(
         connection,
         shelf,

@@ -65,6 +65,10 @@ PATH_PARTS: dict[str, PathPart] = {
         r"^[a-z]+(:[A-Za-z0-9_-]{1,60}){1,2}$", "Account of the double entry", "pool:donation"
     ),
     "kpi": PathPart(r"^[a-z_]{2,60}$", "Id of an indicator", "certification_rate"),
+    "number": PathPart(
+        r"^[0-9A-Za-z -]{4,40}$", "Number of a paper, as printed or typed", "ST-7K3M-9QX4-T2BC"
+    ),
+    "list": PathPart(r"^(0|[1-9][0-9]{0,12})$", "Number of a status list", "0"),
     "size": PathPart(r"^(0|[1-9][0-9]{0,17})$", "Entries that a checkpoint covers", "0"),
     "tile": PathPart(
         r"^(entries|[0-9]|[1-5][0-9]|6[0-3])/(x[0-9]{3}/){0,5}[0-9]{3}"
@@ -99,6 +103,7 @@ class Route:
     raw: bool = False  # the handler gets the body's bytes in `call.body`, not the model
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
     also: tuple[str, ...] = ()  # media types that a 200 may have beside JSON
+    pages: tuple[int, ...] = ()  # statuses of refusals that are a page, for people
     problems: tuple[str, ...] = ()  # codes beyond those that follow from the fields above
 
     @property

@@ -15,7 +15,7 @@ from api.contract import JSON, Route
 from api.openapi import DOCUMENT
 from api.problems import RULE_STATUS, STATUS
 from api.replies import Reply
-from ledger.refusals import REFUSALS
+from ledger.refusals import REFUSALS, Language
 from ledger.units import Refused
 
 HTML = "text/html; charset=utf-8"
@@ -33,7 +33,7 @@ async def openapi(call: Call) -> web.Response:
 
 async def docs(call: Call) -> web.Response:
     """The contract for people."""
-    return _html(call, call.request.app[PAGE])
+    return html_page(call, call.request.app[PAGE])
 
 
 async def problem_page(call: Call) -> web.Response:
@@ -49,7 +49,7 @@ async def problem_page(call: Call) -> web.Response:
         f'<p lang="en">{escape(refusal.detail_en)}</p>'
         '<p><a href="/docs#problems">/docs</a></p>'
     )
-    return _html(call, page(refusal.title_en, said))
+    return html_page(call, page(refusal.title_en, said))
 
 
 def docs_page(document: Json) -> str:
@@ -77,24 +77,26 @@ def docs_page(document: Json) -> str:
     return page(info["title"], body)
 
 
-def page(title: str, body: str) -> str:
+def page(title: str, body: str, language: Language = "zh") -> str:
     """A page that loads nothing: its one style sheet is in it."""
     return (
-        '<!doctype html><html lang="zh"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_style()}</style></head>"
         f"<body><main>{body}</main></body></html>"
     )
 
 
-def _html(call: Call, text: str) -> web.Response:
+def html_page(call: Call, text: str, status: int = 200, *, form: bool = False) -> web.Response:
+    """The answer that is a page; only one with a form may send anything, and that to us."""
     headers = call.headers(HTML)
     headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src 'sha256-{_style_hash()}'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
+        f"form-action '{'self' if form else 'none'}'; frame-ancestors 'none'"
     )
     headers["X-Content-Type-Options"] = "nosniff"
-    return Reply(200, headers, text.encode())
+    headers["Referrer-Policy"] = "no-referrer"  # the address may hold a code
+    return Reply(status, headers, text.encode())
 
 
 @lru_cache(maxsize=1)

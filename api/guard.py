@@ -19,11 +19,14 @@ from api.entrance import entrance
 from api.log_lines import RequestLog
 from api.metrics import Metrics
 from api.problems import Invalid, No, code_of
+from api.wrong_codes import WrongCodes
 from ledger import store
 from ledger.desk import Answer, Busy, Once
 from ledger.keys import Key
 from ledger.units import Refused
 from ledger.vault import WrongVaultKey
+from projections.papers.linked_data import Document
+from projections.papers.office import Office
 from projections.signing import Signer
 
 if TYPE_CHECKING:
@@ -47,10 +50,13 @@ class Door:
         self.metrics = metrics
         self.metrics_open = settings.metrics_open
         self.body_bytes_max = settings.body_bytes_max
+        self.wrong_codes = WrongCodes()
+        self.status_lists: dict[object, Document] = {}  # that were signed this minute
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
         self.request_log = RequestLog(settings)
         self.access_log = AccessLog(ledger.store, self.readers)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
+        self.office = Office(ledger, self.signer, settings.address)
         self._asked_keys: dict[str, asyncio.Future[Key | None]] = {}
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """A copy of all that is held about one person, for that person: vault, keys, views and journal."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
@@ -15,21 +15,26 @@ from api.careers import Career, career_of
 from api.cases import Case
 from api.certifications import Certification
 from api.consents import Consent
-from api.contract import Fields, InstantText, Route
+from api.contract import Fields, InstantText, ReadQuery, Route
 from api.corrections import CorrectionRequest
+from api.credentials import Credential
 from api.grades import Grade, grade_of
+from api.held_pdf import held_pdf
 from api.members import TAG, MaskedPerson, Member
 from api.orders import Order
+from api.papers import PDF, attached
 from api.partners import Expert
 from api.passbooks import AsOf, Balance, PassbookLine, passbook_lines
 from api.programmes import Enrolment
 from api.redemptions import Redemption
 from api.relations import Relation
 from api.service_records import ServiceRecord
+from api.statements import Statement
 from api.supervision import Appointment, Mentorship
 from api.transfers import Transfer
 from ledger import databases, keys, store
 from ledger.keys import Role
+from ledger.refusals import Language
 from ledger.units import Refused, instant_text
 from projections import (
     consents,
@@ -46,6 +51,7 @@ from projections import (
     transfers,
 )
 from projections.listing import Item, Listed
+from projections.papers import issued
 
 if TYPE_CHECKING:
     from ledger.opening import Ledger
@@ -123,6 +129,8 @@ def _in_the_views(connection: Connection, member_id: str) -> Fields:
         "orders": whole(orders.orders_listed, seen_by=member_id),
         "redemptions": whole(redemptions.listing, member_id=member_id),
         **on_shelves,
+        "statements": whole(issued.listing, issued.STATEMENTS, member_id=member_id),
+        "credentials": whole(issued.listing, issued.CREDENTIALS, member_id=member_id),
         "enrolments": whole(field_shelves.taking_part, member_id),
     }
 
@@ -140,13 +148,28 @@ def _key(connection: Connection, key: keys.Key) -> Fields:
     }
 
 
+class CopyQuery(ReadQuery):
+    """In which form; the language is a PDF's."""
+
+    format: Literal["json", "pdf"] = "json"
+    language: Annotated[
+        Language | None, Field(description="Of a PDF; default: Accept-Language.")
+    ] = None
+
+
 async def copy(call: Call) -> web.Response:
     """All that is held about a member, for the member and an administrator."""
     if call.key.role == "member" and call.key.member_id != call.path["id"]:
         raise Refused("not_found")
+    query: CopyQuery = call.query
     found = await call.in_thread(held_about, call.ledger, call.path["id"])
     if found is None:
         raise Refused("not_found")
+    if query.format == "pdf":
+        language = query.language or call.language
+        content = await call.in_thread(held_pdf, found, language)
+        name = f"{found['member_id']}.{language}.pdf"
+        return attached(call, PDF, name, content, found["position"])
     return call.answer(found, position=found["position"])
 
 
@@ -204,6 +227,8 @@ class HeldData(BaseModel):
     mentorships: list[Mentorship]
     cases: list[Case]
     experts: list[Expert]
+    statements: list[Statement]
+    credentials: list[Credential]
     enrolments: list[ProgrammeEnrolment]
     keys: list[KeyTold]
     events: Annotated[list[Event], Field(description="Every entry that names the member.")]
@@ -219,6 +244,8 @@ ROUTES = [
         summary_zh="所保存的关于本人的全部信息（副本）",
         summary_en="Get a copy of all that is held about a member",
         roles=THEMSELVES,
+        query=CopyQuery,
         answers={200: HeldData},
+        also=(PDF,),
     ),
 ]

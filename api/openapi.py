@@ -112,7 +112,9 @@ def _operation(
             sorted(
                 {
                     **{
-                        str(status): _problem_response(status, codes, responses)
+                        str(status): _problem_response(
+                            status, codes, responses, page=status in route.pages
+                        )
                         for status, codes in problem_codes(route).items()
                     },
                     **{
@@ -283,8 +285,10 @@ def _item_fields(answer: type[BaseModel]) -> Set[str]:
     return set(item.model_fields)
 
 
-def _problem_response(status: int, codes: list[str], responses: dict[str, Json]) -> Json:
-    name = "_".join([str(status), *sorted(codes)])
+def _problem_response(
+    status: int, codes: list[str], responses: dict[str, Json], *, page: bool
+) -> Json:
+    name = "_".join([str(status), *sorted(codes), *(["page"] if page else [])])
     if name not in responses:
         said = "; ".join(f"`{code}` {REFUSALS[code].title_en}" for code in sorted(codes))
         headers: Json = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
@@ -297,6 +301,8 @@ def _problem_response(status: int, codes: list[str], responses: dict[str, Json])
             "headers": headers,
             "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+        if page:
+            responses[name]["content"]["text/html"] = {"schema": {"type": "string"}}
     return {"$ref": f"#/components/responses/{name}"}
 
 

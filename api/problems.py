@@ -22,6 +22,7 @@ STATUS: dict[str, int] = {
     "stale": 412,
     "too_large": 413,
     "unsupported_media_type": 415,
+    "too_many_requests": 429,
     "invalid": 422,
     "invalid_policy": 422,
     "personal_data_in_text": 422,
@@ -58,7 +59,12 @@ STATUS: dict[str, int] = {
 """Code -> status, where it is not 409: what needs clock, policy or history."""
 
 RULE_STATUS = 409
-RETRY_AFTER_SECONDS = {"busy": "1", "view_behind": "1", "vault_key_changed": "30"}
+RETRY_AFTER_SECONDS = {
+    "busy": "1",
+    "view_behind": "1",
+    "vault_key_changed": "30",
+    "too_many_requests": "900",
+}
 
 WORDS: dict[str, tuple[str, str]] = {
     "string": ("字符串", "a string"),

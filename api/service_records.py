@@ -197,12 +197,16 @@ def sight(call: Call) -> tuple[str | None, str | None]:
     return key.organisation, key.member_id if key.role == "member" else None
 
 
+def is_beyond(own: str | None, asked: str | None) -> bool:
+    """Does a filter ask for what a caller does not see, who sees only its own?"""
+    return own is not None and asked not in (None, own)
+
+
 def _visible_records(
     connection: Connection, query: RecordsQuery, organisation: str | None, member_id: str | None
 ) -> Listed:
-    for own, asked in ((organisation, query.organisation), (member_id, query.member_id)):
-        if own is not None and asked not in (None, own):
-            return Listed([], None)
+    if is_beyond(organisation, query.organisation) or is_beyond(member_id, query.member_id):
+        return Listed([], None)
     return view.listing(
         connection,
         query.after,

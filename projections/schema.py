@@ -913,6 +913,62 @@ supervisors = Table(
     UniqueConstraint("appointment_id"),
 )
 
+# --- papers --------------------------------------------------------------------------------------
+
+statements = Table(
+    "statements",
+    metadata,
+    _whole("position", primary_key=True),
+    _text("number"),
+    _whole("member"),  # balances.id
+    _text("organisation"),
+    _text("title_zh"),
+    _text("title_en"),
+    _text("served_from"),
+    _text("served_to"),
+    _text("issued_on"),
+    _whole("minutes"),
+    _whole("late_minutes"),
+    _whole("records"),
+    _text("activities"),  # a JSON list of rows
+    _whole("pending_records"),
+    _whole("pending_minutes"),
+    _whole("on_duty_records"),
+    _whole("on_duty_minutes"),
+    _text("code_digest"),
+    _whole("policy_version"),
+    _text("status"),  # valid, superseded, revoked
+    _text("record_id", nullable=True),  # that superseded it
+    _text("reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("number"),
+    Index("statements_by_member", "member", "position"),
+    Index("statements_by_organisation", "organisation", "position"),
+)
+credentials = Table(
+    "credentials",  # of certifications
+    metadata,
+    _whole("position", primary_key=True),
+    _text("number"),
+    _text("certification_id"),
+    _whole("member"),  # balances.id
+    _text("organisation"),
+    _text("level"),
+    _text("obtained_on"),
+    _text("issued_on"),
+    _text("in_force_from", nullable=True),
+    _text("in_force_to", nullable=True),
+    _text("status"),  # valid, revoked; its certification's revocation is told there
+    _text("reason", nullable=True),
+    _text("recorded_at"),
+    _whole("changed_position"),
+    UniqueConstraint("number"),
+    Index("credentials_by_member", "member", "position"),
+    Index("credentials_by_organisation", "organisation", "position"),
+    Index("credentials_by_certification", "certification_id", "position"),
+)
+
 # --- the trail -----------------------------------------------------------------------------------
 
 trail = Table(
@@ -986,6 +1042,8 @@ THINGS = {
     targets: "target_id",
     partners: "partner_id",
     experts: "expert_id",
+    statements: "number",
+    credentials: "number",
 }
 """Tables of what has an id of its own, and stands as it was last told; the column of the id."""
 

@@ -219,6 +219,15 @@ class Signer:
         with self.views.store.reading() as connection:
             self._keys(self._origin(seen.before), _in_turn(connection, seen))
 
+    def key_in_force(self) -> SigningKey:
+        """The key that signs now, whatever it is to sign; OtherSigningKey where it is not here."""
+        with self.views.store.reading() as connection:
+            newest, told = checkpoints.last(connection), checkpoints.rotations(connection)
+        in_turn = [VerifierKey.parse(newest.key)] if newest else []
+        if told:
+            in_turn = [told[-1].key]
+        return self._keys(self._origin(newest), in_turn)[0]
+
     # -- the file outside the database ---------------------------------------------------------
 
     def _last_in_file(self) -> Checkpoint | None:

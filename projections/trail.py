@@ -150,8 +150,8 @@ def _where_streams_are_found(stream: str) -> ColumnElement[bool]:
         redeemer = select(redemptions.c.member).where(redemptions.c.redemption_id == key)
         return trail.c.member == func.coalesce(redeemer.scalar_subquery(), literal(-1))
     for table, id in THINGS.items():
-        if (
-            id == f"{prefix}_id" and "changed_position" in table.c
+        if "changed_position" in table.c and (
+            id == f"{prefix}_id" or table.name == f"{prefix}s"
         ):  # between the first fact about it and the last
             ends = select(table.c.position, table.c.changed_position).where(table.c[id] == key)
             first, last = (

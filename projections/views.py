@@ -44,6 +44,7 @@ from projections import (
 )
 from projections.numbered import HELD_MAX
 from projections.page import Memory, Page
+from projections.papers import issued
 from projections.schema import bookmark
 
 log = logging.getLogger("timebank.views")
@@ -71,6 +72,7 @@ PROJECTIONS: dict[str, Projection] = {
     "careers": careers.project,
     "shelves": shelves.project,
     "field_shelves": field_shelves.project,
+    "papers": issued.project,
     "tallies": tallies.project,
     "seal": seal.project,
 }

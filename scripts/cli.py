@@ -63,6 +63,10 @@ VERBS: dict[str, Verb] = {
     "policy publish-pack": Verb(
         "policies:publish_pack", "发布政策包", "publish a pack from a date on"
     ),
+    "statement issue": Verb("statements:issue", "出具服务记录证明", "issue a service statement"),
+    "statement show": Verb("statements:show", "输出服务记录证明", "as JSON, PDF or credential"),
+    "statement verify": Verb("statements:verify", "查验服务记录证明", "by number and code"),
+    "statement revoke": Verb("statements:revoke", "撤销服务记录证明", "take a statement back"),
     "policy what-if": Verb(
         "policies:what_if", "试算另一组数值的影响", "replay a span under other numbers"
     ),
@@ -106,6 +110,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "key": ("API 密钥", "API keys"),
     "member": ("成员", "members"),
     "hours": ("服务记录", "service records"),
+    "statement": ("服务记录证明", "service statements"),
     "policy": ("政策", "policies"),
     "period": ("关账月份", "closed months"),
     "audit": ("审计", "audit"),

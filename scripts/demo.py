@@ -169,6 +169,7 @@ def seed_demo(folder: Path, given: "Settings", size: str, seed: int) -> dict[str
             "fulfilled": counts["RedemptionFulfilled"],
             "cancelled": counts["RedemptionCancelled"],
         },
+        "statement": lived.statement,
         "keys": [shown_key(key) for key in lived.keys],
     }
     write_note(folder, made)
@@ -178,7 +179,10 @@ def seed_demo(folder: Path, given: "Settings", size: str, seed: int) -> dict[str
 def lines(made: dict[str, Any]) -> list[Any]:
     """What a visitor needs: how much there is, and keys to come in with."""
     seen = {name: made[name] for name in ("database_url", "size", "seed", *COUNTED)}
-    return [fields(seen), "", table(("role", "actor", "organisation", "key"), made["keys"]), ""]
+    keys = table(("role", "actor", "organisation", "key"), made["keys"])
+    statement = made.get("statement")  # a demo made by an older program has none
+    path = "/verify/{number}?code={code}".format(**statement) if statement else ""
+    return [fields(seen), "", keys, "", *([said("demo_statement", path=path)] if path else [])]
 
 
 def shown_key(made: "NewKey") -> dict[str, Any]:

@@ -72,6 +72,7 @@ class Careers:
             if number == 0 or rng.random() < REGISTERED_SHARE:
                 registered_on = max(obtained_on, today - timedelta(days=rng.randint(1, 1_000)))
                 yield RegisterCertification(**by, registered_on=registered_on)
+                self._past.registered.append((id, somebody.home))
             if level != "assistant" and rng.random() < APPOINTED_SHARE:
                 yield AppointSupervisor(
                     **somebody.home.by_verifier(),

@@ -50,6 +50,7 @@ from projections.views import Views
 from scripts import invented
 from scripts.demo_careers import Careers
 from scripts.demo_orders import Orders
+from scripts.demo_papers import Papers
 from scripts.demo_rewards import Spending
 from scripts.due_jobs import JOBS, as_of_day, run_job
 from scripts.invented import Activity, InventedOrganisation
@@ -100,6 +101,7 @@ MAY_BE_REFUSED = (  # anything else is a bug
     "overlapping_service",  # somebody else posted all of it
     "not_enough_credits",  # donated or redeemed already
     "out_of_stock",
+    "nothing_to_state",  # who asks has not served yet
     "wrong_state",  # of an order whose check-out was refused: all of the time is counted
     "period_closed",  # a dispute is decided too late for the month
     "forbidden",  # of an organisation that has come to G4: an administrator's word is needed
@@ -147,6 +149,7 @@ class Lived:
 
     keys: list[NewKey]
     counts: Counter[str] = field(default_factory=Counter)
+    statement: dict[str, str] | None = None  # number and code of one that can be looked at
 
 
 class Clock:
@@ -175,6 +178,7 @@ def live(
             past.live_through(day)
             heard(past.lived.counts["posted"])
         past.seal()
+        past.lived.statement = past.papers.last
         return past.lived
 
 
@@ -193,7 +197,7 @@ class Past:
         self._now = now
         self.staff: list[Staff] = []
         self.people: list[Somebody] = []
-        self._volunteers: list[Somebody] = []
+        self.volunteers: list[Somebody] = []
         self._at_home: dict[str, list[Somebody]] = {}  # volunteers by organisation
         self.members: dict[str, Somebody] = {}
         self._views = Views(ledger.store, ledger.views_engine)
@@ -206,7 +210,9 @@ class Past:
         self._spending = Spending(self, size.redemptions / size.days)
         self._careers = Careers(self)
         self._orders = Orders(self, size.records / ORDERS_SHARE / size.days)
+        self.papers = Papers(self, ledger.vault)
         self.social_workers: list[Somebody] = []
+        self.registered: list[tuple[str, Staff]] = []  # certificates, by whom
 
     # -- the field ---------------------------------------------------------------------------
 
@@ -277,9 +283,9 @@ class Past:
         for staff in self.staff:
             joining = [each for each in self.people if each.also is staff]
             self._join(staff, joining, "j")
-        self._volunteers = [each for each in self.people if each.roles != ("resident",)]
+        self.volunteers = [each for each in self.people if each.roles != ("resident",)]
         self.members = {each.id: each for each in self.people}
-        for each in self._volunteers:
+        for each in self.volunteers:
             self._at_home.setdefault(each.home.organisation.code, []).append(each)
         self.social_workers = [each for each in self.people if "social_worker" in each.roles]
         self._supervisors = [each.id for each in self.social_workers]
@@ -316,7 +322,8 @@ class Past:
     # -- a day -------------------------------------------------------------------------------
 
     def seal(self) -> None:
-        """Sign a checkpoint of all that has happened."""
+        """Give out the last papers, and sign a checkpoint of all that has happened."""
+        self._ask(self.papers.of_today(self._now.astimezone(ZONE).date()))
         self._views.catch_up()
         Signer(self._views, self._ledger.settings, self._ledger.secrets).sign()
 
@@ -342,6 +349,7 @@ class Past:
         """Stock is filled up, what time does is done, and a month is closed that is long over."""
         self._clock.at = datetime.combine(day, time(0, 30), ZONE)
         self._ask(self._spending.restocked(_cli))
+        self.papers.begin_month(day)
         self._views.catch_up()
         for job in JOBS:
             self.lived.counts["by jobs"] += run_job(
@@ -353,7 +361,7 @@ class Past:
 
     def _serve(self, day: date) -> None:
         rng = self.rng
-        somebody = rng.choice(self._volunteers)
+        somebody = rng.choice(self.volunteers)
         professional = "social_worker" in somebody.roles and rng.random() < 0.6
         activity = rng.choice(
             [each for each in invented.ACTIVITIES if each.professional == professional]
@@ -533,6 +541,7 @@ class Past:
             counts.update(_counted_as(entry) for entry in result.entries)
             self._spending.heard(result)
             self._orders.heard(result)
+            self.papers.heard(result)
             self._second(result)
             if isinstance(result.command, PostHours):
                 counts["posted"] += 1

@@ -269,6 +269,13 @@ def disk(given: "Settings") -> Finding:
     return room("doctor_disk", folder=folder, free=free // (1 << 20))
 
 
+def address(given: "Settings") -> Finding:
+    """The address in papers is one that the world can reach, as far as the settings tell."""
+    if given.public_url is None:
+        return warning("doctor_no_public_url", address=given.address)
+    return ok("doctor_address", address=given.address)
+
+
 CHECKS: dict[str, Callable[["Settings"], Finding]] = {
     "python": python,
     "packages": packages,
@@ -283,6 +290,7 @@ CHECKS: dict[str, Callable[["Settings"], Finding]] = {
     "log": transparency_log,
     "clock": clock,
     "disk": disk,
+    "address": address,
 }
 
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 import orjson
@@ -13,6 +13,9 @@ from scripts.door import checked, opened, read_file, stamp
 from scripts.imported import DRY_RUN, FILE, ORG, imported
 from scripts.printing import Exit, Stopped, Told, fields, note, table, verb
 from scripts.sayings import explained, said
+
+if TYPE_CHECKING:
+    from ledger.refusals import Language
 
 
 @verb(
@@ -133,10 +136,15 @@ def _confirmed(count: int) -> None:
         type=click.Path(path_type=Path),
         help=explained("写入此文件（仅本人可读）", "a file to write to, for its owner alone"),
     ),
+    click.option(
+        "--format", "form", type=click.Choice(("json", "pdf")), default="json", show_default=True
+    ),
+    click.option("--language", type=click.Choice(("zh", "en")), default="zh", show_default=True),
 )
-def data(id: str, out: Path | None) -> Told:
-    """A copy of all that is held about one member, as JSON."""
+def data(id: str, out: Path | None, form: str, language: "Language") -> Told:
+    """A copy of all that is held about one member, as JSON or as a PDF."""
     from api.held import held_about
+    from api.held_pdf import held_pdf
     from projections.views import Views
 
     with opened() as ledger:
@@ -146,7 +154,11 @@ def data(id: str, out: Path | None) -> Told:
         raise Refused("not_found", what=id)
     text = orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if out is None:
+        if form == "pdf":
+            raise Stopped("missing_parameter", Exit.USAGE, name="--out")
         return Told(found, [text.decode().rstrip()])
+    if form == "pdf":
+        text = held_pdf(found, language)
     try:
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(text)

@@ -214,6 +214,7 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "serving": ("服务地址 {address}", "Serving at {address}"),
     "stopping": ("正在停止，等待进行中的请求…", "Stopping; requests under way are finished …"),
     "seeding": ("正在登记演示数据", "Seeding the demo"),
+    "demo_statement": ("一份可查验的服务记录证明：{path}", "a service statement to verify: {path}"),
     "demo_reused": ("沿用 {where} 中的演示数据", "The demo in {where} is there already"),
     "reading": ("正在读取", "Reading"),
     "importing": ("正在导入", "Importing"),
@@ -308,6 +309,11 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "doctor_clocks_differ": (
         "本机时钟与数据库相差 {seconds} 秒",
         "this machine's clock and the database's are {seconds} s apart",
+    ),
+    "doctor_address": ("证明与凭证中的地址：{address}", "in papers: {address}"),
+    "doctor_no_public_url": (
+        "证明与凭证中的地址为 {address}，外界无法访问：请设置 TIMEBANK_PUBLIC_URL",
+        "papers carry {address}, which the world cannot reach: set TIMEBANK_PUBLIC_URL",
     ),
     "doctor_disk": ("{folder}：剩余 {free} MiB", "{folder}: {free} MiB free"),
     # -- verification

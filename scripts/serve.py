@@ -69,11 +69,17 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
         jobs = scheduled(ledger, views, given.jobs_every_minutes)
         try:
             app = make_app(ledger, views, given)
+
+            def announced(address: str) -> None:
+                if given.public_url is None:
+                    app[DOOR].office.address = address
+                announce(address)
+
             signer = app[DOOR].signer
             signer.start()
             spare_the_collector()
             with jobs, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(app, given.host, given.port, announce))
+                runner.run(_serve(app, given.host, given.port, announced))
             signer.close()
         finally:
             views.close()

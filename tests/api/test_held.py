@@ -1,10 +1,16 @@
 """The copy of all that is held about a person: whole, for that person and administrators alone."""
 
+from io import BytesIO
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 
 from api.held import HeldData
+from api.held_pdf import LEFT_OUT, TABLES, WORDS
+from api.members import MaskedPerson, Member
+from api.passbooks import Balance
+from ledger.refusals import Language
 from tests.api.house import Caller, House, Said
 from tests.api.people import DOCUMENT, added, joined
 from tests.api.test_consents import give, relate
@@ -12,8 +18,10 @@ from tests.api.test_members import NOBODY
 from tests.api.visits import day, visit
 
 
-async def copy_of(house: House, member_id: str, caller: Caller | None = None) -> Said:
-    path = f"/v1/members/{member_id}/personal-data?min_position={house.position}"
+async def copy_of(
+    house: House, member_id: str, caller: Caller | None = None, more: str = ""
+) -> Said:
+    path = f"/v1/members/{member_id}/personal-data?min_position={house.position}{more}"
     return await (caller or house.admin).get(path)
 
 
@@ -47,7 +55,15 @@ async def lived(house: House) -> str:
         "certificate_ref": "c-7",
         "obtained_on": "2020-01-01",
     }
-    assert (await house.verifier.post("/v1/certifications", certificate)).status == 201
+    said = await house.verifier.post("/v1/certifications", certificate)
+    assert said.status == 201
+    seen = house.caller(role="verifier", actor="Chen", organisation="org-a")
+    path = f"/v1/certifications/{said.json['id']}"
+    assert (await seen.post(f"{path}/verify", {})).status == 200
+    assert (await seen.post(f"{path}/credential")).status == 201
+    statement = {"from": day(9), "to": day(0)}
+    path = f"/v1/members/{member_id}/statements"
+    assert (await house.verifier.post(path, statement)).status == 201
     return member_id
 
 
@@ -78,6 +94,8 @@ async def test_the_copy_is_whole(each_house: House, monkeypatch: pytest.MonkeyPa
         "redemptions": 1,
         "orders": 1,
         "certifications": 1,
+        "statements": 1,
+        "credentials": 1,
         "keys": 1,
     }
     assert {name: len(held[name]) for name in counts} == counts
@@ -98,6 +116,8 @@ async def test_the_copy_is_whole(each_house: House, monkeypatch: pytest.MonkeyPa
         ("redemptions", "/v1/redemptions"),
         ("orders", "/v1/orders"),
         ("certifications", "/v1/certifications"),
+        ("statements", "/v1/statements"),
+        ("credentials", "/v1/credentials"),
     ):
         assert held[name] == (await house.admin.get(path)).json["data"], name
 
@@ -113,6 +133,30 @@ async def test_every_entry_that_names_the_member_is_in_it(each_house: House) -> 
     assert held["events"] == naming
     assert {"RelationRecorded", "OrderPlaced", "MemberJoined"} <= {e["type"] for e in naming}
     assert other in str(held["events"])
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_the_copy_can_be_read_as_a_pdf(house: House, language: Language) -> None:
+    member_id = await lived(house)
+    said = await copy_of(house, member_id, more=f"&format=pdf&language={language}")
+    assert said.headers["Content-Type"] == "application/pdf"
+    pages = PdfReader(BytesIO(said.body)).pages
+    text = " ".join("".join(page.extract_text() for page in pages).split())
+    for part in ("张三", DOCUMENT, "13812345678", "V-1", "c-7", "陪伴就医"):
+        assert part in text
+    held = (await copy_of(house, member_id)).json
+    for name in TABLES:
+        assert bool(held[name]) == (WORDS[name][language == "en"] in text), name
+
+
+def test_every_table_and_column_of_the_copy_has_its_words() -> None:
+    lists = {name for name in HeldData.model_fields if name not in ("career", "grade", "events")}
+    assert set(TABLES) == lists - {"member_id", "generated_at", "position"}
+    for name, columns in TABLES.items():
+        assert {name, *columns} <= set(WORDS)
+    told = [MaskedPerson, Member, Balance]
+    names = {name for model in told for name in model.model_fields}
+    assert names - LEFT_OUT <= set(WORDS)
 
 
 async def test_the_copy_is_for_the_member_and_administrators_alone(house: House) -> None:

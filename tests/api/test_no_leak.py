@@ -7,17 +7,19 @@ import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import structlog
+from pypdf import PdfReader
 
 from ledger.settings import Settings
 from scripts.export import FORMATS
 from tests.api.house import Caller, House, Said, made, opened
-from tests.api.visits import visit
+from tests.api.visits import day, visit
 from tests.ledger.test_vault_erasure import in_files, sealed_of
 from tests.scripts.typed import timebank
 
@@ -177,7 +179,40 @@ async def told(house: House, member_id: str) -> bytes:
     said = [await house.auditor.get(path) for path in paths]
     assert [one.status for one in said] == [200] * len(paths)
     reads = await house.admin.get("/v1/audit/reads?limit=500")
-    return b"".join(one.body for one in (*said, reads))
+    return b"".join(one.body for one in (*said, reads)) + await papers_told(house)
+
+
+async def papers_told(house: House) -> bytes:
+    """The papers that there are, but for those with the name on them, and all that is public."""
+    (statement,) = (await house.auditor.get("/v1/statements")).json["data"]
+    path = f"/v1/statements/{statement['number']}"
+    item = (await house.verifier.get(path)).json
+    public = f"{statement['number']}?code={item['code']}"
+    said = [
+        await house.auditor.get(path),
+        await house.auditor.get(f"{path}?format=credential"),
+        await house.stranger.get(f"/verify/{public}"),
+        await house.stranger.get("/issuers/org-a"),
+        await house.stranger.get("/credentials/status/org-a/0"),
+    ]
+    return b"".join(one.body for one in said)
+
+
+async def printed_papers(house: House, member_id: str) -> None:
+    """A statement and the copy, as those see them who may know the name; nothing of it is kept."""
+    period = {"from": day(30), "to": day(0)}
+    path = f"/v1/members/{member_id}/statements"
+    issued = await house.verifier.post(path, period, once="stated")
+    assert (issued.status, found_in(issued.body)) == (201, [])
+    wait = f"&min_position={house.position}"
+    for path in (
+        f"/v1/statements/{issued.json['number']}?format=pdf{wait}",
+        f"/v1/members/{member_id}/personal-data?format=pdf{wait}",
+    ):
+        said = await house.admin.get(path)
+        assert (said.status, said.headers["Content-Type"]) == (200, "application/pdf")
+        text = "".join(page.extract_text() for page in PdfReader(BytesIO(said.body)).pages)
+        assert NAME in "".join(text.split())
 
 
 def printed(folder: Path, member_id: str) -> bytes:
@@ -250,6 +285,8 @@ async def test_who_somebody_is_stands_in_the_vault_alone_and_after_erasure_nowhe
         herself = house.caller(role="member", actor=ACTOR, member_id=member_id)
         body = {"kind": "donation", "from": member_id, "credits": 1, "reason": "x"}
         assert (await herself.post("/v1/transfers", body)).status == 201
+
+        await printed_papers(house, member_id)
 
         shown = await house.poster.get(f"/v1/members/{member_id}?min_position={house.position}")
         assert shown.json["person"]["name"].startswith("赵*")  # it is held

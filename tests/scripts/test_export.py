@@ -280,7 +280,7 @@ def test_a_workbook_has_a_sheet_for_each_table_and_goes_on_in_another(bank, monk
     assert {row[0]: int(row[3]) for row in rows} == bank.trial_balance()
     for name, value in bank.settings.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(export_tables, "XLSX_ROWS_MAX", 300)
+    monkeypatch.setattr(export_tables, "XLSX_ROWS_MAX", 400)
     assert timebank(f"export --format xlsx --out {bank.folder}/split.xlsx").code == 0
     split = CalamineWorkbook.from_path(bank.folder / "split.xlsx")
     parts = [name for name in split.sheet_names if name.startswith("events")]

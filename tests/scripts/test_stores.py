@@ -186,6 +186,13 @@ def test_a_clock_that_fell_behind_is_found(made, field, monkeypatch):
     assert checks(timebank("doctor --json"))["clock"] == "warning"
 
 
+def test_doctor_warns_of_papers_that_lead_nowhere(made, monkeypatch):
+    said = timebank("doctor --json")
+    assert (checks(said)["address"], said.code) == ("warning", 0)
+    monkeypatch.setenv("TIMEBANK_PUBLIC_URL", "https://timebank.example")
+    assert checks(timebank("doctor --json"))["address"] == "ok"
+
+
 def test_secrets_that_are_gone_are_told(made):
     (made / "timebank-keys.json").unlink()
     found = checks(timebank("doctor --json"))

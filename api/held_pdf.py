@@ -1,12 +1,13 @@
 """The copy of all that is held about a person, to be read: its tables as a PDF."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 
 from api.contract import Fields
+from ledger.refusals import WORDS as CODES
 from ledger.refusals import Language
 from projections.papers.pdf import Section, document_pdf
 
@@ -135,6 +136,9 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 """What headings and columns are called, in zh and en."""
 
+CODED = {"status", "level", "grade"}
+"""Columns of codes that have words of their own."""
+
 LEFT_OUT = {"position", "member_id", "as_of"}
 """Of a thing that is told field by field: what the head of the copy says already."""
 
@@ -162,7 +166,7 @@ def _table(
 ) -> tuple[list[str], list[list[str]]]:
     if not columns:
         rows = [
-            [_said(name, language), _text(value)]
+            [_said(name, language), _value(name, value, language)]
             for name, value in told.items()
             if name not in LEFT_OUT
         ]
@@ -170,16 +174,13 @@ def _table(
     heads = [_said(name, language) for name in columns]
     if isinstance(told, Mapping):  # an organisation's references
         return heads, [[name, ", ".join(refs)] for name, refs in told.items()]
-    return heads, list(_rows(told, columns))
+    return heads, [[_value(name, item.get(name), language) for name in columns] for item in told]
 
 
-def _rows(told: Iterable[Fields], columns: Sequence[str]) -> Iterable[list[str]]:
-    for item in told:
-        yield [_text(item.get(name)) for name in columns]
-
-
-def _text(value: object) -> str:
+def _value(name: str, value: object, language: Language) -> str:
     match value:
+        case str() if name in CODED and value in CODES:
+            return CODES[value][0 if language == "zh" else 1]
         case None:
             return ""
         case str():

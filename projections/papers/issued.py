@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection, Select, Table, case, select
 
-from ledger.events import CredentialEvent as OfCredential
 from ledger.events import (
+    CredentialEvent,
     CredentialIssued,
     CredentialRevoked,
     Entry,
+    StatementEvent,
     StatementIssued,
     StatementRevoked,
     StatementSuperseded,
     types_of,
 )
-from ledger.events import StatementEvent as OfStatement
 from projections import trail
 from projections.listing import Item, Listed, listed, only_filter
 from projections.page import Page
@@ -36,21 +36,23 @@ from projections.schema import (
     statements,
 )
 
-HEARS = types_of(OfStatement) | types_of(OfCredential)
+HEARS = types_of(StatementEvent) | types_of(CredentialEvent)
 
 
 def project(page: Page) -> None:
     """A row for every paper; what ends its force changes the row."""
     told = page.of(HEARS)
-    for kind, table in ((OfStatement, statements), (OfCredential, credentials)):
-        named = {event.number: None for _, event in _of(told, kind)}
-        page.rows(table).meet(page.connection, named)
+    named: dict[Table, dict[str, None]] = {statements: {}, credentials: {}}
+    for entry in told:
+        match entry.event:
+            case StatementEvent(number=number):
+                named[statements][number] = None
+            case CredentialEvent(number=number):
+                named[credentials][number] = None
+    for table, numbers in named.items():
+        page.rows(table).meet(page.connection, numbers)
     for entry in told:
         _tell(page, entry)
-
-
-def _of(entries: Any, kind: Any) -> Iterator[tuple[Entry, Any]]:
-    return ((entry, entry.event) for entry in entries if isinstance(entry.event, kind))
 
 
 def _tell(page: Page, entry: Entry) -> None:

@@ -144,6 +144,7 @@ async def test_the_copy_can_be_read_as_a_pdf(house: House, language: Language) -
     text = " ".join("".join(page.extract_text() for page in pages).split())
     for part in ("张三", DOCUMENT, "13812345678", "V-1", "c-7", "陪伴就医"):
         assert part in text
+    assert ("已确认" if language == "zh" else "verified") in text
     held = (await copy_of(house, member_id)).json
     for name in TABLES:
         assert bool(held[name]) == (WORDS[name][language == "en"] in text), name

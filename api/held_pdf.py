@@ -1,6 +1,6 @@
 """The copy of all that is held about a person, to be read: its tables as a PDF."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -107,7 +107,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "completed_on": ("完成", "Completed on"),
     "planned_from": ("预约时间", "Planned from"),
     "dispatched_to": ("派给", "Dispatched to"),
-    "stars": ("评分", "Stars"),
+    "stars": ("星", "Stars"),
     "reward": ("兑换项目", "Reward"),
     "quantity": ("数量", "Quantity"),
     "expires_on": ("到期", "Expires on"),
@@ -133,6 +133,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "grade": ("等级（四色）", "Grade"),
     "coins": ("时间币", "Coins"),
     "registration": ("登记", "Registration"),
+    "certification_id": ("证书", "Certificate"),
+    "in_force_from": ("登记有效自", "In force from"),
+    "available": ("时间币（分）：可用", "Credits available"),
+    "held": ("时间币（分）：预约冻结", "Credits held"),
+    "frozen": ("时间币（分）：冻结", "Credits frozen"),
+    "receivable": ("时间币（分）：待扣回", "Credits owed"),
 }
 """What headings and columns are called, in zh and en."""
 
@@ -167,7 +173,7 @@ def _table(
     if not columns:
         rows = [
             [_said(name, language), _value(name, value, language)]
-            for name, value in told.items()
+            for name, value in _flat(told)
             if name not in LEFT_OUT
         ]
         return [_said("field", language), _said("value", language)], rows
@@ -175,6 +181,15 @@ def _table(
     if isinstance(told, Mapping):  # an organisation's references
         return heads, [[name, ", ".join(refs)] for name, refs in told.items()]
     return heads, [[_value(name, item.get(name), language) for name in columns] for item in told]
+
+
+def _flat(told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Field by field, with the fields of what is in a field."""
+    for name, value in told.items():
+        if isinstance(value, Mapping):
+            yield from value.items()
+        else:
+            yield name, value
 
 
 def _value(name: str, value: object, language: Language) -> str:

@@ -161,7 +161,7 @@ async def _page(call: Call, number: str | None) -> web.Response:
     query: PageQuery = call.query
     language: Language = query.language or call.language
     words, status, found = WORDS[language], 200, ""
-    if number is not None:
+    if number:
         try:
             found = _shown(await _verified(call, number, query.code), words, language)
         except Refused as no:

@@ -9,7 +9,7 @@ from pypdf import PdfReader
 from api.held import HeldData
 from api.held_pdf import LEFT_OUT, TABLES, WORDS
 from api.members import MaskedPerson, Member
-from api.passbooks import Balance
+from api.passbooks import Balance, CreditBalances, Registration
 from ledger.refusals import Language
 from tests.api.house import Caller, House, Said
 from tests.api.people import DOCUMENT, added, joined
@@ -155,7 +155,7 @@ def test_every_table_and_column_of_the_copy_has_its_words() -> None:
     assert set(TABLES) == lists - {"member_id", "generated_at", "position"}
     for name, columns in TABLES.items():
         assert {name, *columns} <= set(WORDS)
-    told = [MaskedPerson, Member, Balance]
+    told = [MaskedPerson, Member, Balance, CreditBalances, Registration]
     names = {name for model in told for name in model.model_fields}
     assert names - LEFT_OUT <= set(WORDS)
 

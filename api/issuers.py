@@ -63,12 +63,14 @@ def _status_list(call: Call) -> Document | None:
     as_of = instant_text(call.ledger.committer.clock().replace(second=0, microsecond=0))
     kept, key = call.door.status_lists, call.door.office.keys()[-1]
     place = (found, number, as_of, tuple(statuses.items()), key)
-    if place not in kept:  # to sign one takes as long as a hundred small requests
-        if len(kept) >= LISTS_MAX:
-            kept.clear()
-        listed = status_lists.status_list(found, number, statuses, as_of)
-        kept[place] = call.door.office.signed(listed, found, as_of)
-    return kept[place]
+    if (there := kept.get(place)) is not None:
+        return there
+    listed = status_lists.status_list(found, number, statuses, as_of)
+    signed = call.door.office.signed(listed, found, as_of)  # some milliseconds: it is kept
+    if len(kept) >= LISTS_MAX:
+        kept.clear()
+    kept[place] = signed
+    return signed
 
 
 _COMMON: dict[str, Any] = {

@@ -259,6 +259,19 @@ async def test_a_list_is_signed_once_a_minute_however_often_it_is_asked_for(hous
     assert status_lists.PLACES == 131_072
 
 
+async def test_a_list_is_answered_though_another_thread_lets_go_of_all_that_are_kept(
+    house: House,
+) -> None:
+    class Forgetful(dict[object, dict[str, object]]):
+        """What is kept is gone at once, as where another thread has cleared it."""
+
+        def __setitem__(self, place: object, listed: dict[str, object]) -> None:
+            self.clear()
+
+    house.door.status_lists = Forgetful()
+    assert (await house.stranger.get("/credentials/status/org-a/0")).status == 200
+
+
 async def test_the_issuers_keys_are_those_of_the_log(house: House) -> None:
     checkpoint = await house.ledger_signs()
     issuer = (await house.stranger.get("/issuers/org-a")).json

@@ -1,4 +1,4 @@
-"""An export under way: what its writer reads from, and where it writes to."""
+"""Files that are written out: an export under way, what its writer reads, where it writes."""
 
 import os
 import shutil
@@ -65,6 +65,13 @@ def draft_of(out: Path) -> Iterator[Path]:
         to_disk(out.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_private(out: Path, content: bytes) -> None:
+    """Write a file for its owner alone: who somebody is stands in it."""
+    with draft_of(out) as draft:
+        draft.touch(mode=0o600)
+        draft.write_bytes(content)
 
 
 def to_disk(path: Path) -> None:

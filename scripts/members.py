@@ -1,6 +1,5 @@
 """`timebank member`: people who serve and are served; who they are goes into the vault alone."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -146,6 +145,7 @@ def data(id: str, out: Path | None, form: str, language: "Language") -> Told:
     from api.held import held_about
     from api.held_pdf import held_pdf
     from projections.views import Views
+    from scripts.exporting import write_private
 
     with opened() as ledger:
         Views(ledger.store, ledger.views_engine).catch_up()
@@ -159,9 +159,5 @@ def data(id: str, out: Path | None, form: str, language: "Language") -> Told:
         return Told(found, [text.decode().rstrip()])
     if form == "pdf":
         text = held_pdf(found, language)
-    try:
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(text)
-    except FileExistsError:
-        raise Stopped("file_exists", Exit.REFUSED, path=out) from None
+    write_private(out, text)
     return Told({"member_id": id, "position": found["position"], "file": str(out)})

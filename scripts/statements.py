@@ -75,7 +75,7 @@ def show(number: str, form: Form, out: Path | None, language: "Language") -> Tol
     import orjson
 
     from api.statements import item_of
-    from scripts.exporting import draft_of
+    from scripts.exporting import write_private
 
     with opened() as ledger, _office(ledger) as office:
         found = _found(office, number)
@@ -94,8 +94,7 @@ def show(number: str, form: Form, out: Path | None, language: "Language") -> Tol
         value = orjson.loads(content)
         whole = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
         return Told(value, [whole] if form == "credential" else [])
-    with draft_of(out) as draft:
-        draft.write_bytes(content)
+    write_private(out, content)
     return Told({"number": found.row.number, "file": str(out), "bytes": len(content)})
 
 

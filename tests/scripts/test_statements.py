@@ -49,6 +49,7 @@ def test_a_statement_is_issued_shown_verified_and_revoked(member, tmp_path):
         said = timebank(f"statement show {number} --format {form} --out {path} --json")
         assert said.code == 0, said.err
         assert said.json["bytes"] == path.stat().st_size
+        assert path.stat().st_mode & 0o777 == 0o600  # the name and the code are in it
         check(path)
         again = timebank(f"statement show {number} --format {form} --out {path}")
         assert again.code == Exit.REFUSED

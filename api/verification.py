@@ -28,13 +28,13 @@ class CodeQuery(Query):
     code: Code = None
 
 
-class PageQuery(CodeQuery):
+class PageCodeQuery(CodeQuery):
     """The same of a page, and the language that it is in."""
 
     language: Language | None = None
 
 
-class FormQuery(PageQuery):
+class FormQuery(PageCodeQuery):
     """Number and code as somebody types them."""
 
     number: Annotated[str | None, Field(max_length=60)] = None
@@ -158,7 +158,7 @@ WORDS: dict[Language, Words] = {
 
 
 async def _page(call: Call, number: str | None) -> web.Response:
-    query: PageQuery = call.query
+    query: PageCodeQuery = call.query
     language: Language = query.language or call.language
     words, status, found = WORDS[language], 200, ""
     if number:
@@ -255,7 +255,7 @@ ROUTES = [
         tag=TAG,
         summary_zh="查验页（二维码所指）",
         summary_en="The same as a page, where a paper's QR code leads",
-        query=PageQuery,
+        query=PageCodeQuery,
         answers={200: None},
         also=(HTML,),
         pages=(404, 429),

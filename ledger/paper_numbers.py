@@ -13,8 +13,6 @@ Kind = Literal["ST", "CR"]
 """A service statement, a credential of a certification."""
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-NUMBER_PATTERN = rf"(ST|CR)(-[{ALPHABET}]{{4}}){{3}}"
-CODE_PATTERN = rf"[{ALPHABET}]{{4}}(-[{ALPHABET}]{{4}}){{3}}"
 CODE_BYTES = 10
 
 _READ_AS = str.maketrans("ILO", "110", " -")  # as they are mistaken for

@@ -82,14 +82,13 @@ class Statement:
         self.issued: StatementIssued | None = None
         self.status = ""
         self.position = 0  # of the last fact about it
-        self.issued_position = 0
 
     def apply(self, event: Event, position: int) -> None:
         """Take in the next fact about it."""
         self.position = position
         match event:
             case StatementIssued():
-                self.issued, self.status, self.issued_position = event, "valid", position
+                self.issued, self.status = event, "valid"
             case StatementSuperseded():
                 self.status = "superseded"
             case StatementRevoked():

@@ -7,8 +7,9 @@ from io import BytesIO
 
 import segno
 
+from ledger.refusals import Language
 from projections.papers.content import ActivityLine, Statement
-from projections.papers.pdf_words import Language, duration, said
+from projections.papers.pdf_words import duration, said
 from projections.papers.typesetting import Fields, typeset
 
 

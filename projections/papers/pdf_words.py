@@ -1,8 +1,6 @@
 """What a printed paper says besides its data, in zh and en: whole phrases, with places for data."""
 
-from typing import Literal
-
-Language = Literal["zh", "en"]
+from ledger.refusals import Language
 
 WORDS: dict[str, dict[Language, str]] = {
     # durations

@@ -9,7 +9,7 @@ from typing import Self
 from sqlalchemy import Engine, inspect
 from sqlalchemy.engine import make_url
 
-from ledger import vault
+from ledger import databases, vault, vault_rows
 from ledger.desk import Committer, Desk
 from ledger.journal_schema import REVISION
 from ledger.keys import Keyring
@@ -23,7 +23,7 @@ class NotMade(Exception):
 
 
 class OtherSchema(Exception):
-    """The journal is at another revision than this program: `timebank db upgrade` mends it."""
+    """A store is at another revision than this program: `timebank db upgrade` mends it."""
 
     def __init__(self, found: str, wanted: str) -> None:
         super().__init__(f"{found} != {wanted}")
@@ -72,12 +72,12 @@ def is_made(settings: Settings) -> bool:
         store.close()
 
 
-def refuse_other_schema(store: Store) -> None:
-    """Pass where the journal's schema is the one that this program knows; else OtherSchema."""
-    with store.reading() as connection:
+def refuse_other_schema(engine: Engine, wanted: str = REVISION) -> None:
+    """Pass where a store's schema is the one that this program knows; else OtherSchema."""
+    with databases.reading(engine) as connection:
         found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
-    if found != REVISION:
-        raise OtherSchema(found, REVISION)
+    if found != wanted:
+        raise OtherSchema(found, wanted)
 
 
 def make_ledger(settings: Settings) -> None:
@@ -107,7 +107,8 @@ def open_ledger(
         sibling_url(settings.database_url, "views"), f"{settings.ledger}_views", durable=False
     )
     try:
-        refuse_other_schema(store)
+        refuse_other_schema(store.engine)
+        refuse_other_schema(vault_engine, vault_rows.REVISION)
         opened_vault = open_vault(settings, secrets, vault_engine)
     except BaseException:
         store.close()

@@ -130,7 +130,7 @@ def opened_journal(
     store = Store(given.database_url, given.ledger)
     try:
         if not any_schema:
-            refuse_other_schema(store)
+            refuse_other_schema(store.engine)
         yield store
     finally:
         store.close()

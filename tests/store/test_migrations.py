@@ -88,6 +88,7 @@ def test_a_store_is_migrated_once_and_then_stands(store: MigratedStore, engine: 
 
 def test_a_journal_made_without_migrations_is_at_the_newest_revision(store: Store) -> None:
     assert migrations.newest("journal") == journal_schema.REVISION
+    assert migrations.newest("vault") == vault_rows.REVISION
     assert migrations.check(store.engine, "journal") == []
     migrations.upgrade(store.engine, "journal")
 

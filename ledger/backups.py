@@ -12,10 +12,12 @@ Whoever can write a backup can write its manifest too. What a backup is worth as
 
 import base64
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -27,6 +29,7 @@ from ledger import checkpoints, databases, migrations
 from ledger.copied_rows import Heard, are_same, copy_rows, count_rows, is_empty, tables_in
 from ledger.migrations import MigratedStore
 from ledger.store import Store, last
+from ledger.store import checkpoints as checkpoints_table
 from ledger.units import instant_text
 
 FORMAT = 1
@@ -123,7 +126,9 @@ def seal(folder: Path, ledger: str, root: bytes, made_at: datetime) -> Manifest:
     """Write the manifest of what `take` has copied, once it was verified."""
     stores = {store: _described(folder, store) for store in FILES if _file(folder, store).exists()}
     with opened_file(folder, "journal") as engine, databases.reading(engine) as connection:
-        newest, signed = last(connection), checkpoints.last(connection)
+        newest, signed = last(connection), None
+        if checkpoints_table.name in tables_in(connection):  # the first schema had none
+            signed = checkpoints.last(connection)
     manifest = Manifest(
         format=FORMAT,
         ledger=ledger,
@@ -239,12 +244,22 @@ def opened_file(folder: Path, store: MigratedStore) -> Iterator[Engine]:
 
 @contextmanager
 def opened_journal_file(folder: Path) -> Iterator[Store]:
-    """The journal of a backup, for whoever verifies it."""
-    store = Store(_read_only(folder, "journal"))
-    try:
-        yield store
-    finally:
-        store.close()
+    """The journal of a backup, for whoever verifies it: of an older schema, an upgraded copy."""
+    with opened_file(folder, "journal") as engine:
+        is_newest = migrations.current(engine, "journal") == migrations.newest("journal")
+    with TemporaryDirectory() as spare:
+        address = _read_only(folder, "journal")
+        if not is_newest:
+            copied = Path(spare) / FILES["journal"]
+            shutil.copyfile(_file(folder, "journal"), copied)
+            address = URL.create("sqlite", database=str(copied)).render_as_string()
+        store = Store(address)
+        try:
+            if not is_newest:
+                migrations.upgrade(store.engine, "journal")
+            yield store
+        finally:
+            store.close()
 
 
 # --- restoring -----------------------------------------------------------------------------------

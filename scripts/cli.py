@@ -33,6 +33,9 @@ VERBS: dict[str, Verb] = {
         "make the stores, a keys file, an admin key",
     ),
     "serve": Verb("serve:serve", "提供 HTTP 服务", "serve HTTP"),
+    "work": Verb(
+        "work:work", "承担后台工作：视图、作业、推送", "read on, run jobs, deliver: beside servers"
+    ),
     "demo": Verb("demo:demo", "登记一个演示区并提供服务", "seed a living district and serve it"),
     "unit add": Verb("units:add", "登记单位", "put a unit into the tree"),
     "org add": Verb("organisations:add", "登记组织", "register an organisation"),

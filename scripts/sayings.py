@@ -242,6 +242,15 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "The key, shown this once: {key}",
     ),
     "serving": ("服务地址 {address}", "Serving at {address}"),
+    "working": ("正在后台工作：{parts}", "At work: {parts}"),
+    "no_work": (
+        "没有指定后台工作（TIMEBANK_WORK 为 none）。",
+        "There is no work to do: TIMEBANK_WORK is none.",
+    ),
+    "work_ended": (
+        "后台工作意外结束：{parts}，详见日志。",
+        "Work has come to an unexpected end: {parts}. The log says why.",
+    ),
     "stopping": ("正在停止，等待进行中的请求…", "Stopping; requests under way are finished …"),
     "seeding": ("正在登记演示数据", "Seeding the demo"),
     "demo_statement": ("一份可查验的服务记录证明：{path}", "a service statement to verify: {path}"),

@@ -188,7 +188,9 @@ class Call:
         *args: Args.args,
         **kwargs: Args.kwargs,
     ) -> Said:
-        """What a read function finds in the views."""
+        """What a read function finds in the views; `view_behind` while they are being made."""
+        if not self.views.standing:
+            raise Refused("view_behind", position=self.views.position)
 
         def work() -> Said:
             with self.ledger.views_engine.connect() as connection:

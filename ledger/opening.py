@@ -80,10 +80,22 @@ def refuse_other_schema(engine: Engine, wanted: str = REVISION) -> None:
         raise OtherSchema(found, wanted)
 
 
+def make_files(settings: Settings) -> None:
+    """On SQLite, empty files for the stores that have none, for their owner alone.
+
+    What stands beside a file later (its log) has the file's mode.
+    """
+    url = settings.database_url
+    if url.startswith("sqlite"):
+        for each in (url, sibling_url(url, "vault"), sibling_url(url, "views")):
+            Path(make_url(each).database or "").touch(mode=0o600, exist_ok=True)
+
+
 def make_ledger(settings: Settings) -> None:
     """Make the journal and the vault, or bring them to the newest schema; views make themselves."""
     from ledger import migrations  # alembic is slow to load, and needed here alone
 
+    make_files(settings)
     store = Store(settings.database_url, settings.ledger)
     vault_engine = open_vault_engine(settings)
     try:

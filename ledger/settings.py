@@ -30,6 +30,8 @@ from sqlalchemy.exc import ArgumentError
 PREFIX = "TIMEBANK_"
 TOML_FILE = Path("timebank.toml")
 MASK = "********"
+WORK = ("views", "jobs", "webhooks")
+"""What is done beside answering requests: reading on for the views, what is due, deliveries."""
 
 TokenAlgorithm = Literal["RS256", "PS256", "ES256", "ES384", "Ed25519", "EdDSA"]
 """What may sign a token (RFC 7518, 9864): signatures alone, no shared secret and not `none`."""
@@ -77,6 +79,9 @@ class Settings(BaseSettings):
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    work: Annotated[str, Field(pattern=rf"^(none|({'|'.join(WORK)})(,({'|'.join(WORK)}))*)$")] = (
+        ",".join(WORK)
+    )  # what this process does beside answering requests
     jobs_every_minutes: Annotated[int, Field(ge=0, le=1_440)] = 60  # while serving; 0: none run
     metrics_open: bool = False  # answer /metrics to others than the loopback too
     body_bytes_max: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
@@ -109,6 +114,11 @@ class Settings(BaseSettings):
         """Where the world finds us, as far as the settings tell."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def works(self) -> frozenset[str]:
+        """The parts of WORK that this process does."""
+        return frozenset(self.work.split(",")) - {"none"}
 
     def shown(self) -> list[Shown]:
         """Every setting, its value with secrets masked, and where it comes from."""

@@ -33,6 +33,9 @@ VERBS: dict[str, Verb] = {
         "make the stores, a keys file, an admin key",
     ),
     "serve": Verb("serve:serve", "提供 HTTP 服务", "serve HTTP"),
+    "work": Verb(
+        "work:work", "承担后台工作：视图、作业、推送", "read on, run jobs, deliver: beside servers"
+    ),
     "demo": Verb("demo:demo", "登记一个演示区并提供服务", "seed a living district and serve it"),
     "unit add": Verb("units:add", "登记单位", "put a unit into the tree"),
     "org add": Verb("organisations:add", "登记组织", "register an organisation"),
@@ -95,7 +98,9 @@ VERBS: dict[str, Verb] = {
     "views status": Verb("views:status", "视图读到何处", "how far the views have read"),
     "views rebuild": Verb("views:rebuild", "重建视图", "build the views anew"),
     "db upgrade": Verb("db:upgrade", "升级数据库结构", "bring the schemas up to date"),
-    "db check": Verb("db:check", "检查数据库", "check schemas and files"),
+    "db check": Verb("db:check", "检查数据库或备份", "check schemas and files, or a backup"),
+    "db backup": Verb("backups:backup", "在线备份", "copy the stores while they are in use"),
+    "db restore": Verb("backups:restore", "从备份恢复", "make a ledger of a backup"),
     "config show": Verb("config:show", "显示设置及其来源", "every setting and its source"),
     "doctor": Verb("doctor:doctor", "检查运行环境", "look for what is wrong with this house"),
     "openapi": Verb("openapi:openapi", "输出 OpenAPI 文档", "print the OpenAPI document"),

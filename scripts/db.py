@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from scripts.backups import check_backup
 from scripts.door import is_sqlite, opened_views, settings
 from scripts.printing import Exit, Told, table, verb
 
@@ -28,12 +32,17 @@ def upgrade() -> Told:
     return Told({"stores": done}, [table(("store", "before", "after"), done)])
 
 
-@verb()
-def check() -> Told:
-    """Compare the schemas with what this program wants, and let SQLite look through its files."""
+@verb(click.argument("path", required=False, type=click.Path(path_type=Path), metavar="[BACKUP]"))
+def check(path: Path | None) -> Told:
+    """Compare the schemas with what this program wants, and let SQLite look through its files.
+
+    Of a backup: its hashes, its files, and that its journal verifies.
+    """
     from ledger.migrations import check as checked
     from ledger.migrations import current
 
+    if path is not None:
+        return check_backup(path)
     found: list[dict[str, object]] = []
     with migrated() as engines, opened_views(any_schema=True) as views:
         for store, engine in engines.items():

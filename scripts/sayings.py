@@ -100,6 +100,20 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "vaults backed up before still need the old key.",
     ),
     "rewrapping": ("正在更换密钥", "Rewrapping"),
+    "place_taken": (
+        "目标处已有内容（{store}），不会覆盖。",
+        "Something stands already where the {store} was to be restored; it is not overwritten.",
+    ),
+    "backup_has_no_vault": (
+        "此备份不含保险库：成员是谁、回调用何签名，都不在其中。",
+        "This backup has no vault: who the members are and what webhooks are signed with is not"
+        " in it.",
+    ),
+    "backup_has_no_keys": (
+        "备份不含签名密钥和保险库密钥：请另行保存 {path}（或环境变量中的密钥）。",
+        "Neither the signing key nor the vault's key is in it: keep a copy of {path} (or of what"
+        " the environment gives) elsewhere.",
+    ),
     "no_such_key": ("没有密钥 {id}。", "There is no key {id}."),
     "key_ended": (
         "密钥 {id} 已撤销或过期，不能轮换；请新建密钥。",
@@ -122,6 +136,22 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "--subject needs --issuer, or the setting oidc_issuer.",
     ),
     # -- unavailable
+    "no_backup": (
+        "{path} 中没有备份（没有 manifest.json）。",
+        "There is no backup in {path}: it has no manifest.json.",
+    ),
+    "backup_newer": (
+        "备份由更新的程序制作（{what}），请使用该版本恢复。",
+        "A newer program has made this backup ({what}); restore it with that one.",
+    ),
+    "backup_damaged": (
+        "备份已损坏或被改动：{what}。没有写入任何内容。",
+        "The backup is damaged, or was changed: {what}. Nothing was written.",
+    ),
+    "not_verified": (
+        "账目核验有误，位置 {position}：{what} 没有写入任何内容。",
+        "The journal does not verify, at position {position}: {what} Nothing was written.",
+    ),
     "not_made": (
         "没有账本：{where}。请先运行 timebank init。",
         "There is no ledger at {where}. Make one with: timebank init",
@@ -240,10 +270,40 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "The old key {id} is revoked.",
     ),
     "serving": ("服务地址 {address}", "Serving at {address}"),
+    "working": ("正在后台工作：{parts}", "At work: {parts}"),
+    "no_work": (
+        "没有指定后台工作（TIMEBANK_WORK 为 none）。",
+        "There is no work to do: TIMEBANK_WORK is none.",
+    ),
+    "work_ended": (
+        "后台工作意外结束：{parts}，详见日志。",
+        "Work has come to an unexpected end: {parts}. The log says why.",
+    ),
     "stopping": ("正在停止，等待进行中的请求…", "Stopping; requests under way are finished …"),
     "seeding": ("正在登记演示数据", "Seeding the demo"),
     "demo_statement": ("一份可查验的服务记录证明：{path}", "a service statement to verify: {path}"),
     "demo_reused": ("沿用 {where} 中的演示数据", "The demo in {where} is there already"),
+    "backing_up": ("正在备份", "Backing up"),
+    "restoring": ("正在恢复", "Restoring"),
+    "restored": (
+        "已恢复。请运行 timebank doctor；启动服务时会建立视图。",
+        "Restored. Run timebank doctor next; serving builds the views.",
+    ),
+    "restored_without_vault": (
+        "备份不含保险库：账目完整，但成员是谁已无从得知，回调须重新设置密钥。",
+        "The backup has no vault: the books are whole, but nobody knows who the members are, and"
+        " webhooks need new secrets.",
+    ),
+    "restored_vault_key": (
+        "手头没有能打开此保险库的密钥（{path}）：请放回备份当时的密钥。",
+        "No key at hand opens this vault ({path}): put that of then in its place.",
+    ),
+    "restored_behind": (
+        "检查点文件表明账本曾有 {signed} 条记录，备份止于 {position}：其后至少 {lost} 条已不在。"
+        "请另存检查点文件并告知审计员。",
+        "The file of checkpoints says that there were {signed} entries; the backup ends at"
+        " {position}: at least {lost} are gone. Put that file aside, and tell the auditors.",
+    ),
     "reading": ("正在读取", "Reading"),
     "importing": ("正在导入", "Importing"),
     "running_jobs": ("正在运行作业", "Running jobs"),
@@ -290,8 +350,9 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "doctor_vault": ("版本 {revision}", "revision {revision}"),
     "doctor_people": ("{count} 人，均为成员", "{count} people, members all"),
     "doctor_strangers": (
-        "保险库中有 {count} 人不在账本中，第一个是 {first}",
-        "{count} people in the vault are not in the journal; the first is {first}",
+        "保险库中有 {count} 人不在账本中，第一个是 {first}；以相同编号再次登记即可补上",
+        "{count} people in the vault are not in the journal, first {first};"
+        " registering them again finishes it",
     ),
     "doctor_held_again": (
         "{count} 人已记录删除却仍在保险库中，第一个是 {first}；"

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scripts.door import is_sqlite, opened, place, settings, sqlite_file
-from scripts.printing import Exit, Stopped, note, print_json, print_lines, progress, verb
+from scripts.printing import Exit, Stopped, note, print_json, print_lines, verb
 from scripts.sayings import explained, said
 
 if TYPE_CHECKING:
@@ -33,8 +34,22 @@ PORT = click.option(
 )
 
 
-@verb(HOST, PORT)
-def serve(host: str | None, port: int | None, as_json: bool) -> None:
+FIRST_PASSED_FD = 3
+"""Where a socket stands that the system's manager has opened for us (sd_listen_fds(3))."""
+
+
+@verb(
+    HOST,
+    PORT,
+    click.option(
+        "--work",
+        help=explained(
+            "同时承担的后台工作，逗号分隔，none 为不承担",
+            "what to do beside: views,jobs,webhooks or none",
+        ),
+    ),
+)
+def serve(host: str | None, port: int | None, work: str | None, as_json: bool) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished."""
 
     def announce(address: str) -> None:
@@ -43,46 +58,36 @@ def serve(host: str | None, port: int | None, as_json: bool) -> None:
         else:
             print_lines([said("serving", address=address)])
 
-    serve_ledger(settings(host=host, port=port), announce)
+    serve_ledger(settings(host=host, port=port, work=work), announce)
 
 
 def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
-    """Open the ledger, bring its views up to date, and serve; `announce` is told the address."""
+    """Open the ledger, do its work beside, and serve; `announce` is told the address."""
     import uvloop
 
     from api.app import DOOR, make_app, spare_the_collector
     from api.log_lines import configure
     from projections.views import Views
-    from scripts.due_jobs import scheduled
+    from scripts.work import working
 
     configure(given)
     with only_server(given), opened(given) as ledger:
         views = Views(ledger.store, ledger.views_engine)
-        with progress("reading") as shown:
-
-            def heard(position: int, last: int) -> None:
-                shown.total = last
-                shown.to(position)
-
-            views.catch_up(progress=heard)
-        views.start()
-        jobs = scheduled(ledger, views, given.jobs_every_minutes)
-        try:
+        with working(ledger, views, given):
             app = make_app(ledger, views, given)
 
             def announced(address: str) -> None:
-                if given.public_url is None:
+                if given.public_url is None and address.startswith("http"):
                     app[DOOR].office.address = address
                 announce(address)
 
             signer = app[DOOR].signer
-            signer.start()
+            if "views" in given.works:
+                signer.start()
             spare_the_collector()
-            with jobs, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(app, given.host, given.port, announced))
             signer.close()
-        finally:
-            views.close()
 
 
 @contextmanager
@@ -121,7 +126,12 @@ async def _serve(
     runner = web.AppRunner(app, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+        passed = _passed_socket()
+        site: web.BaseSite = (
+            web.TCPSite(runner, host, port, backlog=BACKLOG)
+            if passed is None
+            else web.SockSite(runner, passed, backlog=BACKLOG)
+        )
         try:
             await site.start()
         except OSError as error:
@@ -133,13 +143,24 @@ async def _serve(
             ) from None
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, told.set)
-        announce(_address(host, runner.addresses[0][1]))
+        here = runner.addresses[0]
+        announce(f"unix:{here}" if isinstance(here, str) else _address(here[0], here[1]))
         await told.wait()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(name)  # told twice, we leave at once
         note(said("stopping"))
     finally:
         await runner.cleanup()
+
+
+def _passed_socket() -> socket.socket | None:
+    """The listening socket that whoever started us holds open, so that no caller meets a shut door.
+
+    After sd_listen_fds(3): LISTEN_FDS says how many there are, LISTEN_PID whom they are for.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        return None
+    return socket.socket(fileno=FIRST_PASSED_FD)
 
 
 def _address(host: str, port: int) -> str:

@@ -60,7 +60,7 @@ class Door:
         self.access_log = AccessLog(ledger.store, self.readers)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
         self.office = Office(ledger, self.signer, settings.address)
-        self.callers = Callers(ledger.keyring, self.readers)
+        self.callers = Callers(ledger.keyring, self.readers, settings)
         self.limits = KeyLimits(
             settings.key_requests_per_minute, settings.key_requests_at_once, self.body_bytes_max
         )
@@ -68,7 +68,8 @@ class Door:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Do what has to be done now and then, beside the requests; at last, all of it."""
-        chores = [asyncio.create_task(self._keep_uses_now_and_then())]
+        wanted = (self._keep_uses_now_and_then, *self.callers.chores)
+        chores = [asyncio.ensure_future(chore()) for chore in wanted]
         try:
             yield
         finally:

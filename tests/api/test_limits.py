@@ -1,7 +1,7 @@
 """Every limit of a request: what is at it passes, what is one over is refused with its code."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import limits as limits_module
-from api.app import ROUTES
+from api.app import ROUTES, document
 from api.batches import ITEMS_MAX
 from api.batches import NAMES_MAX as ITEM_NAMES_MAX
 from api.bodies import DEPTH_MAX, NAMES_MAX, VALUES_MAX, parse_json
@@ -134,6 +134,50 @@ async def test_a_body_of_sixteen_mebibytes_is_read_and_one_byte_more_is_not(
     assert await post(16 * MIB) == (422, "invalid")
     assert await post(16 * MIB + 1) == (413, "too_large")
     assert nothing_is_under_way(house.door.limits)
+
+
+def unbounded(schema: Any, shared: dict[str, Any], seen: set[str]) -> Iterator[str]:
+    """The numbers, texts and lists in a schema that may be as large as one likes."""
+    match schema:
+        case {"$ref": str(ref)}:
+            name = ref.rpartition("/")[2]
+            if name not in seen:
+                seen.add(name)
+                yield from (f"{name}: {each}" for each in unbounded(shared[name], shared, seen))
+        case dict():
+            match schema.get("type"):
+                case "number":
+                    yield "a number that is not whole"
+                case "integer" if not {"minimum", "maximum"} <= schema.keys():
+                    if not {"minimum", "exclusiveMaximum"} <= schema.keys():
+                        yield "a whole number"
+                case "string":
+                    if not schema.keys() & {"maxLength", "pattern", "enum", "const", "format"}:
+                        yield "a text"
+                case "array" if not schema.keys() & {"maxItems", "uniqueItems"}:
+                    yield "a list"
+            for name, inner in schema.items():
+                if name not in ("default", "example", "examples"):
+                    yield from unbounded(inner, shared, seen)
+        case list():
+            for inner in schema:
+                yield from unbounded(inner, shared, seen)
+
+
+def test_every_number_text_and_list_that_is_asked_for_is_bounded() -> None:
+    described = document()
+    shared, seen = described["components"]["schemas"], set[str]()
+    asked = [
+        schema
+        for verbs in described["paths"].values()
+        for operation in verbs.values()
+        for schema in (
+            operation.get("requestBody", {}).get("content", {}).get("application/json", {}),
+            [each for each in operation["parameters"] if each["in"] == "query"],
+        )
+    ]
+    assert list(unbounded(asked, shared, seen)) == []
+    assert len(seen) > 50
 
 
 # --- a page, an address, a head ------------------------------------------------------------------

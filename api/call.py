@@ -57,6 +57,7 @@ class Call:
         "path",
         "position",
         "query",
+        "refused",
         "request",
         "request_id",
         "route",
@@ -81,6 +82,7 @@ class Call:
         self.once: Once | None = None
         self.dry_run = False
         self.position: int | None = None  # of what was written
+        self.refused = ""  # the code of the no, if it came to one
 
     @property
     def ledger(self) -> "Ledger":
@@ -228,7 +230,7 @@ class Call:
 
     def refuse(self, no: No) -> web.Response:
         """The problem that says no."""
-        code = code_of(no)
+        code = self.refused = code_of(no)
         language = self.language
         self.door.metrics.refusals[code] += 1
         body = problem(no, language, self.request_id)

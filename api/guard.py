@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from projections.views import Views
 
 READERS_MAX = 8
+LOOP_LOOK_SECONDS = 0.5
 USES_SECONDS = 180.0  # between two writings of when keys were last used
 
 log = structlog.stdlib.get_logger("timebank.http")
@@ -64,7 +65,10 @@ class Door:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Do what has to be done now and then, beside the requests; at last, all of it."""
-        chores = [asyncio.create_task(self._keep_uses_now_and_then())]
+        chores = [
+            asyncio.create_task(self._keep_uses_now_and_then()),
+            asyncio.create_task(self._watch_the_loop()),
+        ]
         try:
             yield
         finally:
@@ -72,6 +76,14 @@ class Door:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             self.close()
+
+    async def _watch_the_loop(self) -> None:
+        """See by how much what is due comes late: the loop is busy for so long at a time."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LOOP_LOOK_SECONDS
+            await asyncio.sleep(LOOP_LOOK_SECONDS)
+            self.metrics.loop_late_seconds.add(max(0.0, loop.time() - due))
 
     def close(self) -> None:
         """End the readers' threads, write what was noted and the log's last lines."""
@@ -117,6 +129,7 @@ class Door:
         async def handle(request: web.Request) -> web.StreamResponse:
             started = perf_counter()
             call = Call(self, route, request)
+            metrics.under_way += 1
             try:
                 response = await enter(call)
             except (Refused, Invalid) as no:
@@ -134,11 +147,13 @@ class Door:
             except Exception as bug:  # the edge: logged, and answered once
                 _log_bug(call, bug)
                 response = call.refuse(Refused("internal"))
+            finally:
+                metrics.under_way -= 1
             status = response.status
             seconds = perf_counter() - started
             answered[status] += 1
             spread.add(seconds)
-            note(call.request_id, method, label, status, seconds, call.key.id)
+            note(call.request_id, method, label, status, seconds, call.key.id, call.refused)
             return response
 
         return handle

@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     )  # what this process does beside answering requests
     jobs_every_minutes: Annotated[int, Field(ge=0, le=1_440)] = 60  # while serving; 0: none run
     metrics_open: bool = False  # answer /metrics to others than the loopback too
+    metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None  # of `timebank work`
     body_bytes_max: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
     key_requests_per_minute: Annotated[int, Field(ge=0)] = 600_000  # of one key; 0: no limit
     key_requests_at_once: Annotated[int, Field(ge=0)] = 1_000  # of one key, under way; 0: no limit

@@ -67,14 +67,16 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
 
     from api.app import DOOR, make_app, spare_the_collector
     from api.log_lines import configure
+    from api.metrics import Metrics
     from projections.views import Views
     from scripts.work import working
 
     configure(given)
     with only_server(given), opened(given) as ledger:
         views = Views(ledger.store, ledger.views_engine)
-        with working(ledger, views, given):
-            app = make_app(ledger, views, given)
+        metrics = Metrics()
+        with working(ledger, views, given, metrics):
+            app = make_app(ledger, views, given, metrics)
 
             def announced(address: str) -> None:
                 if given.public_url is None and address.startswith("http"):

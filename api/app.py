@@ -175,6 +175,8 @@ def spare_the_collector() -> None:
 
 async def _doors_life(app: web.Application) -> AsyncIterator[None]:
     door = app[DOOR]
+    finished = door.metrics.committed
+    door.ledger.desk.finished = finished if door.traces is None else door.traces.committed(finished)
     watch(door.metrics, door.ledger, door.views, door.signer)
     async with door.open():
         yield

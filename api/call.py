@@ -132,7 +132,7 @@ class Call:
             return self._word(outcome, *answer(done))  # type: ignore[arg-type]  # no refusal
 
         job = Job((command,), word, "one", self.once, self.dry_run)
-        said = await self.door.ledger.desk.ask(job)
+        said = await self.door.ask(job)
         return self.deliver(said, self.position)
 
     async def write_many(
@@ -147,7 +147,7 @@ class Call:
             return self._word(outcome, *answer(outcome))
 
         job = Job(commands, word, mode, self.once, self.dry_run)
-        said = await self.door.ledger.desk.ask(job)
+        said = await self.door.ask(job)
         return self.deliver(said, self.position)
 
     def _word(self, outcome: Outcome, status: int, body: Fields) -> Answer:
@@ -192,7 +192,11 @@ class Call:
             with self.ledger.views_engine.connect() as connection:
                 return read(connection, *args, **kwargs)
 
-        return await self.in_thread(work)
+        traces = self.door.traces
+        if traces is None:
+            return await self.in_thread(work)
+        with traces.within("look-up"):
+            return await self.in_thread(work)
 
     async def read(
         self,

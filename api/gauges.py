@@ -22,7 +22,6 @@ NOT_A_NUMBER = float("nan")
 def watch(metrics: "Metrics", ledger: "Ledger", views: "Views", signer: "Signer") -> None:
     """Let the counters tell of the desk, the views, the log and the connections."""
     committer = ledger.committer
-    ledger.desk.finished = metrics.committed
     metrics.gauge("waiting_jobs", "Jobs that wait at the desk.", lambda: ledger.desk.depth)
     metrics.counter(
         "batch_retries",

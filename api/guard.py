@@ -20,9 +20,10 @@ from api.entrance import entrance
 from api.log_lines import RequestLog
 from api.metrics import Metrics
 from api.problems import Invalid, No, code_of
+from api.traces import traces_of
 from api.wrong_codes import WrongCodes
 from ledger import store
-from ledger.desk import Answer, Busy, Once
+from ledger.desk import Answer, Busy, Job, Once
 from ledger.keys import Key
 from ledger.units import Refused
 from ledger.vault import WrongVaultKey
@@ -58,6 +59,7 @@ class Door:
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
         self.request_log = RequestLog(settings)
         self.access_log = AccessLog(ledger.store, self.readers)
+        self.traces = traces_of(settings)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
         self.office = Office(ledger, self.signer, settings.address)
         self._asked_keys: dict[str, asyncio.Future[Key | None]] = {}
@@ -90,6 +92,8 @@ class Door:
         self.readers.shutdown()
         self.keep_uses()
         self.request_log.flush()
+        if self.traces is not None:
+            self.traces.close()
 
     def keep_uses(self) -> None:
         """Write when keys were last used; what cannot be written now waits for the next time."""
@@ -156,7 +160,14 @@ class Door:
             note(call.request_id, method, label, status, seconds, call.key.id, call.refused)
             return response
 
-        return handle
+        return handle if self.traces is None else self.traces.around(method, label, handle)
+
+    async def ask(self, job: Job) -> Answer:
+        """What the desk answers; in a span of its own where there are traces."""
+        if self.traces is None:
+            return await self.ledger.desk.ask(job)
+        with self.traces.within("desk"):
+            return await self.ledger.desk.ask(job)
 
     async def find_key(self, presented: str) -> Key | None:
         """Ask the table in a thread, once for all who present the same key meanwhile."""

@@ -55,6 +55,9 @@ class Spread:
         return found
 
 
+Committed = Callable[[int, float, float], None]
+"""Told of a batch: its jobs, the seconds to its commit, the seconds that its first job waited."""
+
 Read = Callable[[], float]
 ReadMany = Callable[[], Mapping[str, float]]
 

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     )  # what this process does beside answering requests
     jobs_every_minutes: Annotated[int, Field(ge=0, le=1_440)] = 60  # while serving; 0: none run
     metrics_open: bool = False  # answer /metrics to others than the loopback too
+    traces_endpoint: Annotated[str | None, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] = (
+        None  # of an OTLP/HTTP collector; none: no traces
+    )
     metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None  # of `timebank work`
     body_bytes_max: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
     key_requests_per_minute: Annotated[int, Field(ge=0)] = 600_000  # of one key; 0: no limit

@@ -43,6 +43,7 @@ def work(what: tuple[str, ...], as_json: bool) -> None:
         views = Views(ledger.store, ledger.views_engine)
         signer = Signer(views, given, ledger.secrets, ledger.committer.clock)
         metrics = Metrics()
+        ledger.desk.finished = metrics.committed
         watch(metrics, ledger, views, signer)
         if given.metrics_port is not None:
             metrics.serve(given.metrics_port)

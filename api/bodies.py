@@ -1,6 +1,7 @@
 """The bytes of a request: read within bounds, told by media type, and parsed as one clear value."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -25,8 +26,13 @@ def body_at_hand(request: web.Request, bytes_max: int) -> bytes | None:
     return body
 
 
-async def read_body(request: web.Request, bytes_max: int) -> bytes:
-    """The whole body, or `too_large` as soon as that is known; never more than that is held."""
+async def read_body(
+    request: web.Request, bytes_max: int, hold: Callable[[int], None] = lambda more: None
+) -> bytes:
+    """The whole body, or `too_large` as soon as that is known; never more than that is held.
+
+    `hold` is told of each piece, and may refuse it.
+    """
     said = request.headers.get(hdrs.CONTENT_LENGTH)
     if said is not None and int(said) > bytes_max:
         raise too_large(bytes_max)
@@ -38,6 +44,7 @@ async def read_body(request: web.Request, bytes_max: int) -> bytes:
             size += len(piece)
             if size > bytes_max:
                 raise too_large(bytes_max)
+            hold(len(piece))
             pieces.append(piece)
     except web.RequestPayloadError:  # its chunks are broken
         raise Refused("malformed_json") from None

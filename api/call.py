@@ -11,14 +11,15 @@ from aiohttp import hdrs, web
 from sqlalchemy import Connection
 
 from api.contract import JSON, PROBLEM_JSON, Fields, Query, Route
+from api.limits import Use
 from api.problems import (
-    RETRY_AFTER_SECONDS,
     FieldError,
     Invalid,
     No,
     code_of,
     language_of,
     problem,
+    retry_after,
 )
 from api.replies import Reply
 from ledger.commands import Command, Stamp
@@ -40,6 +41,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _NO_QUERY = Query()
 _NO_PATH: Mapping[str, str] = {}
 _NOBODY = Key("", "member", "")
+_NOTHING = Use()
 
 
 class Call:
@@ -50,6 +52,7 @@ class Call:
         "chain",
         "door",
         "dry_run",
+        "held_bytes",
         "key",
         "media",
         "once",
@@ -61,6 +64,7 @@ class Call:
         "request",
         "request_id",
         "route",
+        "use",
     )
 
     def __init__(self, door: "Door", route: Route, request: web.Request) -> None:
@@ -83,6 +87,8 @@ class Call:
         self.dry_run = False
         self.position: int | None = None  # of what was written
         self.refused = ""  # the code of the no, if it came to one
+        self.use = _NOTHING  # what the key has under way: this, among others
+        self.held_bytes = 0  # of the body, as they are counted there
 
     @property
     def ledger(self) -> "Ledger":
@@ -240,8 +246,8 @@ class Call:
         body = problem(no, language, self.request_id)
         headers = self.headers(PROBLEM_JSON)
         headers["Content-Language"] = language
-        if code in RETRY_AFTER_SECONDS:
-            headers["Retry-After"] = RETRY_AFTER_SECONDS[code]
+        if seconds := retry_after(no):
+            headers["Retry-After"] = seconds
         if body["status"] == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="timebank"'
         return Reply(body["status"], headers, orjson.dumps(body))

@@ -15,8 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from api.access_log import AccessLog
 from api.call import Call
+from api.callers import Callers
 from api.contract import Handler, Route
 from api.entrance import entrance
+from api.limits import KeyLimits
 from api.log_lines import RequestLog
 from api.metrics import Metrics
 from api.problems import Invalid, No, code_of
@@ -24,7 +26,6 @@ from api.traces import traces_of
 from api.wrong_codes import WrongCodes
 from ledger import store
 from ledger.desk import Answer, Busy, Job, Once
-from ledger.keys import Key
 from ledger.units import Refused
 from ledger.vault import WrongVaultKey
 from projections.papers.linked_data import Document
@@ -62,7 +63,10 @@ class Door:
         self.traces = traces_of(settings)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
         self.office = Office(ledger, self.signer, settings.address)
-        self._asked_keys: dict[str, asyncio.Future[Key | None]] = {}
+        self.callers = Callers(ledger.keyring, self.readers)
+        self.limits = KeyLimits(
+            settings.key_requests_per_minute, settings.key_requests_at_once, self.body_bytes_max
+        )
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -168,16 +172,6 @@ class Door:
             return await self.ledger.desk.ask(job)
         with self.traces.within("desk"):
             return await self.ledger.desk.ask(job)
-
-    async def find_key(self, presented: str) -> Key | None:
-        """Ask the table in a thread, once for all who present the same key meanwhile."""
-        asked = self._asked_keys.get(presented)
-        if asked is None:
-            loop = asyncio.get_running_loop()
-            asked = loop.run_in_executor(self.readers, self.ledger.keyring.find, presented)
-            self._asked_keys[presented] = asked
-            asked.add_done_callback(lambda _: self._asked_keys.pop(presented, None))
-        return await asyncio.shield(asked)
 
     async def _say_no(self, call: Call, no: No) -> web.Response:
         """The no, unless the key was used before: what was kept comes before any rule.

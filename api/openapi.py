@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from api.contract import IDEMPOTENCY_KEY_PATTERN, JSON, PATH_PARTS, PROBLEM_JSON, Page, Route
-from api.problems import RETRY_AFTER_SECONDS, RULE_STATUS, STATUS, FieldError, Invalid, problem
+from api.problems import RETRIED, RULE_STATUS, STATUS, FieldError, Invalid, problem
 from ledger.refusals import REFUSALS
 
 DOCUMENT = web.AppKey("openapi", bytes)
@@ -58,7 +58,7 @@ def problem_codes(route: Route) -> dict[int, list[str]]:
     """Every problem that a route may answer, by status."""
     codes = ["internal", *route.problems]
     if route.roles:
-        codes += ["unauthenticated", "forbidden"]
+        codes += ["unauthenticated", "forbidden", "too_many_requests"]
         codes.append("busy" if route.write else "view_behind")
     if route.path_names:
         codes.append("not_found")
@@ -292,7 +292,7 @@ def _problem_response(
     if name not in responses:
         said = "; ".join(f"`{code}` {REFUSALS[code].title_en}" for code in sorted(codes))
         headers: Json = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
-        if any(code in RETRY_AFTER_SECONDS for code in codes):
+        if RETRIED.intersection(codes):
             headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
         if status == 401:
             headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WWW-Authenticate"}

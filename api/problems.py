@@ -63,8 +63,9 @@ RETRY_AFTER_SECONDS = {
     "busy": "1",
     "view_behind": "1",
     "vault_key_changed": "30",
-    "too_many_requests": "900",
 }
+RETRIED = {*RETRY_AFTER_SECONDS, "too_many_requests"}
+"""What is answered with `Retry-After`; too many requests are told how long by who counts them."""
 
 WORDS: dict[str, tuple[str, str]] = {
     "string": ("字符串", "a string"),
@@ -120,6 +121,14 @@ def status_of(no: No) -> int:
     if no.code == "not_found" and no.pointer is not None:
         return 422
     return STATUS.get(no.code, RULE_STATUS)
+
+
+def retry_after(no: No) -> str | None:
+    """The seconds after which to try again, where that may help."""
+    code = code_of(no)
+    if code == "too_many_requests" and isinstance(no, Refused):
+        return str(no.params["seconds"])
+    return RETRY_AFTER_SECONDS.get(code)
 
 
 def code_of(no: No) -> str:

@@ -63,9 +63,11 @@ class Keyring:
             return None
         return self._judge(self._fresh(hash_key(presented)))
 
-    def knows(self, presented: str) -> bool:
-        """Was this text a key, whether it works or not, when it was last asked for?"""
-        return presented.isascii() and hash_key(presented) in self._kept
+    def met(self, named: Named) -> bool | None:
+        """Was it in the table, working or not, when it was last asked for; None: nobody knows."""
+        if named in self._kept:
+            return True
+        return False if self._clock() < self._strangers.get(named, 0.0) else None
 
     def find_subject(self, issuer: str, subject: str) -> Key | None:
         """Whom a token speaks for, if that works today; may read the database."""

@@ -261,10 +261,10 @@ REFUSALS: dict[str, Refusal] = {
         "Another paper has this number: ask again.",
     ),
     "too_many_requests": Refusal(
-        "尝试次数过多",
+        "请求过多",
         "Too many requests",
-        "此编号的错误验证码过多，请稍后再试。",
-        "Too many wrong codes were tried for this number: try again later.",
+        "请求或错误尝试过多，请在 {seconds} 秒后再试。",
+        "Too many requests, or wrong ones: try again in {seconds} second(s).",
     ),
     # -- by request: what the request alone shows
     "invalid": Refusal(
@@ -312,8 +312,8 @@ REFUSALS: dict[str, Refusal] = {
     "unauthenticated": Refusal(
         "未通过身份验证",
         "Not authenticated",
-        "密钥缺失、无效、过期或已撤销。",
-        "The key is missing, unknown, expired or revoked.",
+        "密钥或令牌缺失、无效、过期或已撤销。",
+        "The key or token is missing, unknown, expired or revoked.",
     ),
     "forbidden": Refusal(
         "无权操作", "Forbidden", "此角色不能执行该操作。", "This role may not do that."

@@ -75,7 +75,8 @@ async def test_a_request_is_traced_with_what_it_waited_for(
             headers={"traceparent": f"00-{TRACE}-{PARENT}-01"},
         )
         assert posted.status == 201
-        assert (await house.admin.get(f"/v1/units/creek?min_position={house.position}")).status == 200
+        found = await house.admin.get(f"/v1/units/creek?min_position={house.position}")
+        assert found.status == 200
         assert (await house.stranger.get("/v1/units")).status == 401
         assert (await house.stranger.get(f"/v1/members/{house.member_id}")).status == 401
     spans = collector.spans()

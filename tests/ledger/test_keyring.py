@@ -18,6 +18,7 @@ from ledger.keys import (
     NewKey,
     create_key,
     find_key,
+    hash_key,
     make_key,
     parse_key,
     register_subject,
@@ -179,17 +180,21 @@ def test_what_is_no_key_is_asked_for_once_a_second(
         clock.now += 1
         assert keyring.find(text) is None
         assert len(statements) == 2
-    assert not keyring.knows(text)
+        assert keyring.met(hash_key(text)) is False
+    clock.now += 1
+    assert keyring.met(hash_key(text)) is None
 
 
-def test_a_key_that_was_one_is_known(engine: Engine, keyring: Keyring, clock: Clock) -> None:
+def test_a_key_that_was_one_is_met(engine: Engine, keyring: Keyring, clock: Clock) -> None:
     new = created(engine)
-    assert not keyring.knows(new.text)
+    assert keyring.met(hash_key(new.text)) is None
     keyring.find(new.text)
     clock.now += 3_600
     assert keyring.recall(new.text) is None
-    assert keyring.knows(new.text)
-    assert not keyring.knows("密钥")
+    assert keyring.met(hash_key(new.text)) is True
+    revoked(engine, new.key)
+    assert keyring.find(new.text) is None
+    assert keyring.met(hash_key(new.text)) is True
 
 
 def test_memory_is_bounded(

@@ -182,8 +182,8 @@ async def _doors_life(app: web.Application) -> AsyncIterator[None]:
         "Entries that no checkpoint covers.",
         lambda: max(0, views.position - door.signer.signed),
     )
-    yield
-    door.close()
+    async with door.open():
+        yield
 
 
 def _other_methods(there: Sequence[Route]) -> Route:

@@ -17,7 +17,7 @@ from ledger.units import Refused
 
 WAIT_SECONDS = 5.0  # that a read waits for `min_position`
 QUERY_PARAMETERS_MAX = 64
-LARGE_BYTES = 256 * 1024  # of a body, from which it is parsed in a thread
+LARGE_BYTES = 16 * 1024  # of a body, from which it is parsed in a thread
 
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN, re.ASCII)
 

@@ -1,8 +1,9 @@
 """The edge of the house: every request is let in or refused, answered once, counted and logged."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from time import perf_counter
 from traceback import format_tb
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from projections.views import Views
 
 READERS_MAX = 8
+USES_SECONDS = 180.0  # between two writings of when keys were last used
 
 log = structlog.stdlib.get_logger("timebank.http")
 
@@ -59,10 +61,36 @@ class Door:
         self.office = Office(ledger, self.signer, settings.address)
         self._asked_keys: dict[str, asyncio.Future[Key | None]] = {}
 
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Do what has to be done now and then, beside the requests; at last, all of it."""
+        chores = [asyncio.create_task(self._keep_uses_now_and_then())]
+        try:
+            yield
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            self.close()
+
     def close(self) -> None:
-        """End the readers' threads, write the log's last lines."""
+        """End the readers' threads, write what was noted and the log's last lines."""
         self.readers.shutdown()
+        self.keep_uses()
         self.request_log.flush()
+
+    def keep_uses(self) -> None:
+        """Write when keys were last used; what cannot be written now waits for the next time."""
+        try:
+            self.ledger.keyring.uses.keep(self.ledger.store.writing)
+        except OperationalError as away:
+            log.warning("uses_not_kept", error=type(away.orig).__name__)
+
+    async def _keep_uses_now_and_then(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(USES_SECONDS)
+            await loop.run_in_executor(self.readers, self.keep_uses)
 
     def guarded(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The route's handler as aiohttp calls it, behind all that the route asks for."""

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from ledger import databases, vault, vault_rows
 from ledger.desk import Committer, Desk
 from ledger.journal_schema import REVISION
-from ledger.keys import Keyring
+from ledger.keyring import Keyring
 from ledger.keys_file import Secrets, load_secrets, settle_vault_key
 from ledger.settings import Settings
 from ledger.store import Store, open_engine, sibling_url

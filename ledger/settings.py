@@ -8,11 +8,21 @@ never shown: not by `shown`, not by `repr`, not in the error that refuses one.
 import os
 import tomllib
 from contextvars import ContextVar
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -22,6 +32,9 @@ TOML_FILE = Path("timebank.toml")
 MASK = "********"
 WORK = ("views", "jobs", "webhooks")
 """What is done beside answering requests: reading on for the views, what is due, deliveries."""
+
+TokenAlgorithm = Literal["RS256", "PS256", "ES256", "ES384", "Ed25519", "EdDSA"]
+"""What may sign a token (RFC 7518, 9864): signatures alone, no shared secret and not `none`."""
 
 
 class BadSettings(Exception):
@@ -72,6 +85,13 @@ class Settings(BaseSettings):
     jobs_every_minutes: Annotated[int, Field(ge=0, le=1_440)] = 60  # while serving; 0: none run
     metrics_open: bool = False  # answer /metrics to others than the loopback too
     body_bytes_max: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
+    key_requests_per_minute: Annotated[int, Field(ge=0)] = 600_000  # of one key; 0: no limit
+    key_requests_at_once: Annotated[int, Field(ge=0)] = 1_000  # of one key, under way; 0: no limit
+    oidc_issuer: str | None = None  # whose access tokens are taken, as they spell it in `iss`
+    oidc_audience: Annotated[str, Field(min_length=1)] | None = None  # what `aud` must hold
+    oidc_algorithm: TokenAlgorithm = "RS256"  # the one that signs them, whatever they say
+    oidc_jwks_url: str | None = None  # of the issuer's keys; default: as the issuer publishes it
+    oidc_jwks_file: Path | None = None  # instead of fetching them
 
     _given: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -84,7 +104,7 @@ class Settings(BaseSettings):
             given = _given.get()
             raise BadSettings(
                 "; ".join(
-                    _complaint(str(error["loc"][0]), given, error["msg"])
+                    _complaint(str((*error["loc"], error["type"])[0]), given, error["msg"])
                     for error in refused.errors(include_input=False, include_url=False)
                 )
             ) from None
@@ -121,6 +141,25 @@ class Settings(BaseSettings):
             raise ValueError("names no file: a ledger on SQLite is a file")
         return value
 
+    @field_validator("oidc_issuer", "oidc_jwks_url")
+    @classmethod
+    def _is_https(cls, value: str | None) -> str | None:
+        if value is not None and not is_fetched_safely(value):
+            raise ValueError("is no https:// address (http:// is for the loopback)")
+        return value
+
+    @model_validator(mode="after")
+    def _tokens_are_told_in_full(self) -> Self:
+        if self.oidc_issuer is not None and self.oidc_audience is None:
+            raise PydanticCustomError("oidc_audience", "is needed where oidc_issuer is set")
+        if self.oidc_issuer is None:
+            for name in ("oidc_audience", "oidc_jwks_url", "oidc_jwks_file"):
+                if getattr(self, name) is not None:
+                    raise PydanticCustomError("oidc_issuer", f"is needed where {name} is set")
+        if self.oidc_jwks_url is not None and self.oidc_jwks_file is not None:
+            raise PydanticCustomError("oidc_jwks_file", "stands beside oidc_jwks_url: one of two")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -137,6 +176,25 @@ class Settings(BaseSettings):
     def model_post_init(self, context: object, /) -> None:
         """Keep the notes of where each value came from."""
         self._given = _given.get()
+
+
+def is_fetched_safely(url: str) -> bool:
+    """Is it an https address, or an http address of this machine; no user, no fragment in it?"""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if not host or "@" in parts.netloc or "#" in url or not url.isascii() or " " in url:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def unread_environment() -> list[str]:
@@ -208,7 +266,10 @@ def _masked(value: object) -> str | int | bool | None:
         case SecretStr():
             return MASK
         case str() if "://" in value:
-            return _masked_url(make_url(value))
+            try:
+                return _masked_url(make_url(value))
+            except (ArgumentError, ValueError):
+                return MASK
         case Path():
             return str(value)
         case str() | int() | None:

@@ -44,6 +44,7 @@ VERBS: dict[str, Verb] = {
     "key create": Verb("api_keys:create", "创建密钥", "make an API key"),
     "key list": Verb("api_keys:list_all", "列出密钥", "list the API keys"),
     "key revoke": Verb("api_keys:revoke", "撤销密钥", "revoke an API key"),
+    "key rotate": Verb("api_keys:rotate", "轮换密钥", "let a new key follow an API key"),
     "key rotate-signing": Verb(
         "api_keys:rotate_signing", "更换检查点签名密钥", "let another key sign checkpoints"
     ),

@@ -115,6 +115,26 @@ SAYINGS: dict[str, tuple[str, str]] = {
         " the environment gives) elsewhere.",
     ),
     "no_such_key": ("没有密钥 {id}。", "There is no key {id}."),
+    "key_ended": (
+        "密钥 {id} 已撤销或过期，不能轮换；请新建密钥。",
+        "The key {id} is revoked or expired, and nothing follows it; make a new key.",
+    ),
+    "key_of_tokens": (
+        "{id} 由签发方的令牌使用，没有密钥文本，不能轮换。",
+        "{id} is spoken for by an issuer's tokens; there is no text to rotate.",
+    ),
+    "key_replaced": (
+        "密钥 {id} 已由 {by} 接替；请轮换或撤销 {by}。",
+        "The key {id} is followed by {by} already; rotate or revoke that one.",
+    ),
+    "subject_taken": (
+        "该签发方的这一 sub 已属于 {id}；请先撤销它。",
+        "This subject of the issuer is {id} already; revoke that one first.",
+    ),
+    "no_issuer": (
+        "--subject 需要 --issuer 或设置 oidc_issuer。",
+        "--subject needs --issuer, or the setting oidc_issuer.",
+    ),
     # -- unavailable
     "no_backup": (
         "{path} 中没有备份（没有 manifest.json）。",
@@ -240,6 +260,14 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "key_shown_once": (
         "密钥（只显示这一次）：{key}",
         "The key, shown this once: {key}",
+    ),
+    "old_key_until": (
+        "原密钥 {id} 可用至 {day}（UTC，含当日）。",
+        "The old key {id} works through {day} (UTC).",
+    ),
+    "old_key_ended": (
+        "原密钥 {id} 已撤销。",
+        "The old key {id} is revoked.",
     ),
     "serving": ("服务地址 {address}", "Serving at {address}"),
     "working": ("正在后台工作：{parts}", "At work: {parts}"),

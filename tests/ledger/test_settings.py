@@ -169,6 +169,77 @@ def test_an_error_does_not_quote_what_it_refuses(flags: dict[str, object]) -> No
     assert "geheim" not in str(refused_by_pydantic.value)
 
 
+# --- tokens --------------------------------------------------------------------------------------
+
+ISSUER = "https://id.example/realms/west"
+
+
+def test_tokens_are_taken_where_an_issuer_is_set_and_never_by_a_shared_secret() -> None:
+    assert Settings.load().oidc_issuer is None
+    settings = Settings.load(oidc_issuer=ISSUER, oidc_audience="https://api.example")
+    rows = {row.name: row.value for row in settings.shown()}
+    assert (rows["oidc_issuer"], rows["oidc_algorithm"]) == (ISSUER, "RS256")
+    assert rows["oidc_audience"] == "https://api.example"
+    for algorithm in ("none", "HS256", "RS1", "rs256"):
+        with pytest.raises(BadSettings, match="oidc_algorithm"):
+            Settings.load(oidc_issuer=ISSUER, oidc_audience="a", oidc_algorithm=algorithm)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"oidc_issuer": ISSUER}, "oidc_audience"),
+        ({"oidc_issuer": ISSUER, "oidc_audience": ""}, "oidc_audience"),
+        ({"oidc_audience": "a"}, "oidc_issuer"),
+        ({"oidc_jwks_url": ISSUER}, "oidc_issuer"),
+        ({"oidc_jwks_file": "keys.json"}, "oidc_issuer"),
+        (
+            {
+                "oidc_issuer": ISSUER,
+                "oidc_audience": "a",
+                "oidc_jwks_url": ISSUER,
+                "oidc_jwks_file": "keys.json",
+            },
+            "oidc_jwks_file",
+        ),
+    ],
+)
+def test_what_tokens_need_is_asked_for_by_name(flags: dict[str, object], named: str) -> None:
+    with pytest.raises(BadSettings, match=rf"^{named} "):
+        Settings.load(**flags)
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        (ISSUER, True),
+        ("https://id.example:8443", True),
+        ("http://127.0.0.1:9000/realms/west", True),
+        ("http://localhost", True),
+        ("http://[::1]:9000", True),
+        ("http://id.example", False),
+        ("http://127.0.0.1.example", False),
+        ("http://10.0.0.1", False),
+        ("ftp://id.example", False),
+        ("file:///etc/passwd", False),
+        ("id.example", False),
+        ("https://", False),
+        ("https://id.example:port", False),
+        ("https://user:geheim@id.example", False),
+        ("https://id.example/#there", False),
+        ("https://id.example/a b", False),
+    ],
+)
+def test_keys_of_an_issuer_come_over_tls_or_from_this_machine(url: str, taken: bool) -> None:
+    for flags in ({"oidc_issuer": url}, {"oidc_issuer": ISSUER, "oidc_jwks_url": url}):
+        if taken:
+            assert Settings.load(oidc_audience="a", **flags)
+        else:
+            with pytest.raises(BadSettings, match=r"is no https:// address") as refused:
+                Settings.load(oidc_audience="a", **flags)
+            assert "geheim" not in str(refused.value)
+
+
 # --- the keys file -------------------------------------------------------------------------------
 
 

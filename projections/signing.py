@@ -232,8 +232,7 @@ class Signer:
 
     def _last_in_file(self) -> Checkpoint | None:
         path = self._settings.checkpoint_file
-        note = None if path is None else _tail(path).note
-        return None if note is None else note.checkpoint
+        return None if path is None else last_in_file(path)
 
     def _append_to_file(self) -> None:
         """Bring the file of checkpoints up to date: what it has not got yet is appended."""
@@ -280,6 +279,15 @@ class Signer:
                     log.error("no checkpoint signed: %s", no)
             if self._ending.wait(LOOKS_SECONDS):
                 return
+
+
+def last_in_file(path: Path) -> Checkpoint | None:
+    """The last checkpoint in a file outside the database; None where there is none.
+
+    OSError where it holds something else.
+    """
+    note = _tail(path).note
+    return None if note is None else note.checkpoint
 
 
 def _in_turn(connection: Connection, seen: _Seen) -> list[VerifierKey]:

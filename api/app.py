@@ -25,6 +25,7 @@ from api import (
     credentials,
     docs,
     erasure,
+    feeds,
     grades,
     groups,
     health,
@@ -112,6 +113,7 @@ ROUTES: tuple[Route, ...] = (
     *periods.ROUTES,
     *what_if.ROUTES,
     *audit.ROUTES,
+    *feeds.ROUTES,
     *books.ROUTES,
     *proofs.ROUTES,
     *held.ROUTES,
@@ -156,6 +158,7 @@ def make_app(ledger: "Ledger", views: "Views", settings: "Settings") -> web.Appl
         app.router.add_route("*", path, door.edge(_other_methods(there)))
     app.router.add_route("*", "/{rest:.*}", door.edge(_unlisted("*", _nowhere)))
     app.cleanup_ctx.append(_doors_life)
+    app.on_shutdown.append(door.feeds.end)
     return app
 
 
@@ -175,6 +178,7 @@ async def _doors_life(app: web.Application) -> AsyncIterator[None]:
     ledger, views, metrics = door.ledger, door.views, door.metrics
     ledger.desk.finished = metrics.committed
     metrics.gauge("waiting_jobs", "Jobs that wait at the desk.", lambda: ledger.desk.depth)
+    metrics.gauge("open_feeds", "Feeds that are open.", lambda: door.feeds.count)
     metrics.gauge("views_position", "How far the views have read.", lambda: views.position)
     metrics.gauge("views_lag_entries", "Entries not yet in the views.", lambda: views.lag().entries)
     metrics.gauge(

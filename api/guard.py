@@ -18,6 +18,7 @@ from api.contract import Handler, Route
 from api.entrance import entrance
 from api.log_lines import RequestLog
 from api.metrics import Metrics
+from api.open_feeds import OpenFeeds
 from api.problems import Invalid, No, code_of
 from api.wrong_codes import WrongCodes
 from ledger import store
@@ -54,6 +55,7 @@ class Door:
         self.status_lists: dict[object, Document] = {}  # that were signed this minute
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
         self.request_log = RequestLog(settings)
+        self.feeds = OpenFeeds()
         self.access_log = AccessLog(ledger.store, self.readers)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
         self.office = Office(ledger, self.signer, settings.address)
@@ -62,6 +64,7 @@ class Door:
     def close(self) -> None:
         """End the readers' threads, write the log's last lines."""
         self.readers.shutdown()
+        self.feeds.close()
         self.request_log.flush()
 
     def guarded(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -109,7 +112,8 @@ class Door:
             status = response.status
             seconds = perf_counter() - started
             answered[status] += 1
-            spread.add(seconds)
+            if not route.stream:  # how long it lasted is the client's choice
+                spread.add(seconds)
             note(call.request_id, method, label, status, seconds, call.key.id)
             return response
 

@@ -261,10 +261,16 @@ REFUSALS: dict[str, Refusal] = {
         "Another paper has this number: ask again.",
     ),
     "too_many_requests": Refusal(
-        "尝试次数过多",
+        "请求过多",
         "Too many requests",
-        "此编号的错误验证码过多，请稍后再试。",
-        "Too many wrong codes were tried for this number: try again later.",
+        "这样的请求过多，请稍后再试。",
+        "There were too many requests of this kind: try again later.",
+    ),
+    "beyond_the_end": Refusal(
+        "超出账本末尾",
+        "Beyond the end",
+        "账本只到第 {last} 条，没有第 {position} 条：可能恢复了较早的备份。",
+        "The ledger ends at {last}, and {position} was never told: an older backup may be in use.",
     ),
     # -- by request: what the request alone shows
     "invalid": Refusal(

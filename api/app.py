@@ -25,6 +25,7 @@ from api import (
     credentials,
     docs,
     erasure,
+    feeds,
     grades,
     groups,
     health,
@@ -113,6 +114,7 @@ ROUTES: tuple[Route, ...] = (
     *periods.ROUTES,
     *what_if.ROUTES,
     *audit.ROUTES,
+    *feeds.ROUTES,
     *books.ROUTES,
     *proofs.ROUTES,
     *held.ROUTES,
@@ -159,6 +161,7 @@ def make_app(
         app.router.add_route("*", path, door.edge(_other_methods(there)))
     app.router.add_route("*", "/{rest:.*}", door.edge(_unlisted("*", _nowhere)))
     app.cleanup_ctx.append(_doors_life)
+    app.on_shutdown.append(door.feeds.end)
     return app
 
 
@@ -177,6 +180,7 @@ async def _doors_life(app: web.Application) -> AsyncIterator[None]:
     door = app[DOOR]
     finished = door.metrics.committed
     door.ledger.desk.finished = finished if door.traces is None else door.traces.committed(finished)
+    door.metrics.gauge("open_feeds", "Feeds that are open.", lambda: door.feeds.count)
     watch(door.metrics, door.ledger, door.views, door.signer)
     async with door.open():
         yield

@@ -21,6 +21,7 @@ from api.entrance import entrance
 from api.limits import KeyLimits
 from api.log_lines import RequestLog
 from api.metrics import Metrics
+from api.open_feeds import OpenFeeds
 from api.problems import Invalid, No, code_of
 from api.traces import traces_of
 from api.wrong_codes import WrongCodes
@@ -59,6 +60,7 @@ class Door:
         self.status_lists: dict[object, Document] = {}  # that were signed this minute
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
         self.request_log = RequestLog(settings)
+        self.feeds = OpenFeeds()
         self.access_log = AccessLog(ledger.store, self.readers)
         self.traces = traces_of(settings)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
@@ -94,6 +96,7 @@ class Door:
     def close(self) -> None:
         """End the readers' threads, write what was noted and the log's last lines."""
         self.readers.shutdown()
+        self.feeds.close()
         self.keep_uses()
         self.request_log.flush()
         if self.traces is not None:
@@ -160,7 +163,8 @@ class Door:
             status = response.status
             seconds = perf_counter() - started
             answered[status] += 1
-            spread.add(seconds)
+            if not route.stream:  # how long it lasted is the client's choice
+                spread.add(seconds)
             note(call.request_id, method, label, status, seconds, call.key.id, call.refused)
             return response
 

@@ -266,6 +266,12 @@ REFUSALS: dict[str, Refusal] = {
         "请求或错误尝试过多，请在 {seconds} 秒后再试。",
         "Too many requests, or wrong ones: try again in {seconds} second(s).",
     ),
+    "beyond_the_end": Refusal(
+        "超出账本末尾",
+        "Beyond the end",
+        "账本只到第 {last} 条，没有第 {position} 条：可能恢复了较早的备份。",
+        "The ledger ends at {last}, and {position} was never told: an older backup may be in use.",
+    ),
     # -- by request: what the request alone shows
     "invalid": Refusal(
         "请求内容有误",

@@ -56,6 +56,7 @@ class Door:
         self.metrics = metrics
         self.metrics_open = settings.metrics_open
         self.body_bytes_max = settings.body_bytes_max
+        self.body_seconds = settings.body_seconds
         self.wrong_codes = WrongCodes()
         self.status_lists: dict[object, Document] = {}  # that were signed this minute
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")

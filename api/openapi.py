@@ -73,7 +73,7 @@ def problem_codes(route: Route) -> dict[int, list[str]]:
         codes.append("not_found")
     codes += ["invalid", "bad_encoding"]  # of the query
     if route.takes_body:
-        codes += ["too_large", "unsupported_media_type"]
+        codes += ["too_slow", "too_large", "unsupported_media_type"]
         if JSON in route.media:
             codes.append("malformed_json")
     if route.write and route.method == "POST":

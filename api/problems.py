@@ -19,6 +19,7 @@ STATUS: dict[str, int] = {
     "forbidden": 403,
     "not_found": 404,  # in a path; at a field of the request it is 422
     "method_not_allowed": 405,
+    "too_slow": 408,
     "stale": 412,
     "too_large": 413,
     "unsupported_media_type": 415,

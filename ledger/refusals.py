@@ -354,6 +354,12 @@ REFUSALS: dict[str, Refusal] = {
         "内容已被更改，请重新读取。",
         "It has changed meanwhile; read it again.",
     ),
+    "too_slow": Refusal(
+        "请求传输过慢",
+        "Too slow",
+        "请求内容没有在 {seconds} 秒内传完，未作任何更改。",
+        "The body did not arrive within {seconds} second(s); nothing was done.",
+    ),
     "too_large": Refusal(
         "内容过大",
         "Too large",

@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     )
     metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None  # of `timebank work`
     body_bytes_max: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
+    body_seconds: Annotated[int, Field(ge=1, le=3_600)] = 120  # that a body may take to arrive
+    idle_seconds: Annotated[int, Field(ge=1, le=3_600)] = 75  # for a request's head, or between two
     key_requests_per_minute: Annotated[int, Field(ge=0)] = 600_000  # of one key; 0: no limit
     key_requests_at_once: Annotated[int, Field(ge=0)] = 1_000  # of one key, under way; 0: no limit
     oidc_issuer: str | None = None  # whose access tokens are taken, as they spell it in `iss`

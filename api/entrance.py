@@ -47,7 +47,7 @@ def entrance(route: Route) -> Handler:
             return await inside(call)
         shown = _presented(call.request)
         door = call.door
-        key = call.ledger.keyring.recall(shown) or await door.callers.find(shown)
+        key = call.ledger.keyring.recall(shown) or await door.callers.find(shown, call.request_id)
         if key is None:
             raise Refused("unauthenticated")
         call.key = key
@@ -118,7 +118,7 @@ def _plain(model: type[BaseModel]) -> Any:
 
 
 def _presented(request: web.Request) -> str:
-    """The key in the request's head (RFC 6750, section 2.1)."""
+    """The key or token in the request's head (RFC 6750, section 2.1)."""
     scheme, _, presented = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme not in ("Bearer", "bearer"):
         raise Refused("unauthenticated")

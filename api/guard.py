@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import hdrs, web
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from api.access_log import AccessLog
 from api.call import Call
@@ -65,7 +66,7 @@ class Door:
         self.traces = traces_of(settings)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
         self.office = Office(ledger, self.signer, settings.address)
-        self.callers = Callers(ledger.keyring, self.readers)
+        self.callers = Callers(ledger.keyring, self.readers, settings)
         self.limits = KeyLimits(
             settings.key_requests_per_minute, settings.key_requests_at_once, self.body_bytes_max
         )
@@ -73,10 +74,8 @@ class Door:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Do what has to be done now and then, beside the requests; at last, all of it."""
-        chores = [
-            asyncio.create_task(self._keep_uses_now_and_then()),
-            asyncio.create_task(self._watch_the_loop()),
-        ]
+        wanted = (self._keep_uses_now_and_then, self._watch_the_loop, *self.callers.chores)
+        chores = [asyncio.ensure_future(chore()) for chore in wanted]
         try:
             yield
         finally:
@@ -106,7 +105,9 @@ class Door:
         """Write when keys were last used; what cannot be written now waits for the next time."""
         try:
             self.ledger.keyring.uses.keep(self.ledger.store.writing)
-        except OperationalError as away:
+        except DBAPIError as away:
+            if not databases.is_away(away):
+                raise
             log.warning("uses_not_kept", error=type(away.orig).__name__)
 
     async def _keep_uses_now_and_then(self) -> None:

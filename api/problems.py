@@ -54,6 +54,7 @@ STATUS: dict[str, int] = {
     "nothing_corrected": 422,
     "internal": 500,
     "busy": 503,
+    "issuer_unreachable": 503,
     "view_behind": 503,
     "vault_key_changed": 503,
 }
@@ -62,6 +63,7 @@ STATUS: dict[str, int] = {
 RULE_STATUS = 409
 RETRY_AFTER_SECONDS = {
     "busy": "1",
+    "issuer_unreachable": "30",
     "view_behind": "1",
     "vault_key_changed": "30",
 }

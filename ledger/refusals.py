@@ -375,6 +375,12 @@ REFUSALS: dict[str, Refusal] = {
     "busy": Refusal(
         "系统繁忙", "Busy", "系统繁忙，请稍后重试。", "The ledger is busy; try again soon."
     ),
+    "issuer_unreachable": Refusal(
+        "令牌签发方不可用",
+        "Issuer unreachable",
+        "尚未取得令牌签发方的公钥，暂时无法验证令牌；密钥不受影响。",
+        "The public keys of the tokens' issuer are not at hand yet; keys of ours work.",
+    ),
     "view_behind": Refusal(
         "视图尚未更新",
         "View behind",

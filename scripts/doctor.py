@@ -1,5 +1,6 @@
 """`timebank doctor`: looks at whatever around the ledger may be wrong, one check at a time."""
 
+import asyncio
 import platform
 import re
 import shutil
@@ -282,6 +283,24 @@ def address(given: "Settings") -> Finding:
     return ok("doctor_address", address=given.address)
 
 
+def tokens(given: "Settings") -> Finding:
+    """The issuer of tokens has keys that verify them, where there is an issuer."""
+    from api.token_keys import KeysUnavailable, fetch_keys
+
+    if given.oidc_issuer is None:
+        return ok("doctor_no_tokens")
+    try:
+        found = asyncio.run(fetch_keys(given))
+    except KeysUnavailable as away:
+        return wrong("doctor_no_token_keys", issuer=given.oidc_issuer, reason=away)
+    return ok(
+        "doctor_tokens",
+        issuer=given.oidc_issuer,
+        count=len(found),
+        algorithm=given.oidc_algorithm,
+    )
+
+
 CHECKS: dict[str, Callable[["Settings"], Finding]] = {
     "python": python,
     "packages": packages,
@@ -302,6 +321,7 @@ CHECKS: dict[str, Callable[["Settings"], Finding]] = {
     "clock": clock,
     "disk": disk,
     "address": address,
+    "tokens": tokens,
 }
 
 

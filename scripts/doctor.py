@@ -40,6 +40,7 @@ LOCK = Path(__file__).with_name("requirements.lock")
 PENDING_FOR = timedelta(hours=1)  # a registration takes milliseconds
 CLOCK_AHEAD_MAX = timedelta(seconds=5)
 FREE_BYTES_MIN = 1 << 30
+FREE_BYTES_LEAST = 1 << 26  # below this the next hours may be the last
 LAG_ENTRIES_MAX = 1_000
 UNSIGNED_FOR = timedelta(minutes=10)  # or ten times what the settings ask for
 
@@ -272,7 +273,7 @@ def disk(given: "Settings") -> Finding:
     """There is room where the files lie."""
     folder = sqlite_file(given).resolve().parent if is_sqlite(given) else Path.cwd()
     free = shutil.disk_usage(folder).free
-    room = ok if free >= FREE_BYTES_MIN else warning
+    room = ok if free >= FREE_BYTES_MIN else warning if free >= FREE_BYTES_LEAST else wrong
     return room("doctor_disk", folder=folder, free=free // (1 << 20))
 
 

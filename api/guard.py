@@ -25,7 +25,7 @@ from api.open_feeds import OpenFeeds
 from api.problems import Invalid, No, code_of
 from api.traces import traces_of
 from api.wrong_codes import WrongCodes
-from ledger import store
+from ledger import databases, store
 from ledger.desk import Answer, Busy, Job, Once
 from ledger.units import Refused
 from ledger.vault import WrongVaultKey
@@ -152,12 +152,15 @@ class Door:
                 response = call.refuse(Refused("vault_key_changed"))
             except ConnectionError:
                 raise  # the client went away
-            except OperationalError as away:  # the database's doing, not ours
-                _log_bug(call, away)
-                response = call.refuse(Refused("busy"))
-            except Exception as bug:  # the edge: logged, and answered once
-                _log_bug(call, bug)
-                response = call.refuse(Refused("internal"))
+            except Exception as error:  # the edge: logged, and answered once
+                away = databases.is_away(error)  # its doing, not ours
+                _log(
+                    log.warning if away else log.error,
+                    "database_away" if away else "bug",
+                    call,
+                    error,
+                )
+                response = call.refuse(Refused("busy" if away else "internal"))
             finally:
                 metrics.under_way -= 1
             status = response.status
@@ -194,14 +197,14 @@ class Door:
                 return call.deliver(kept)
 
 
-def _log_bug(call: Call, bug: Exception) -> None:
+def _log(tell: Callable[..., None], event: str, call: Call, error: Exception) -> None:
     """Where it happened, and what kind it is; its message is left out, for it may quote a value."""
-    log.error(
-        "bug",
+    tell(
+        event,
         request_id=call.request_id,
         route=call.route.path,
-        error=type(bug).__name__,
-        frames="".join(format_tb(bug.__traceback__)),
+        error=type(error).__name__,
+        frames="".join(format_tb(error.__traceback__)),
     )
 
 

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from logging import ERROR, WARNING
 from pathlib import Path
 from typing import NamedTuple
 
@@ -276,7 +277,8 @@ class Signer:
             except (Forked, OtherSigningKey, KeysUnusable, DBAPIError, OSError) as no:
                 if said != str(no):  # once, not every second
                     said = str(no)
-                    log.error("no checkpoint signed: %s", no)
+                    away = isinstance(no, DBAPIError)  # and comes back
+                    log.log(WARNING if away else ERROR, "no checkpoint signed: %s", no)
             if self._ending.wait(LOOKS_SECONDS):
                 return
 

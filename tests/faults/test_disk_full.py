@@ -9,7 +9,7 @@ from tests.faults.serving import house_of, serving
 
 def test_a_full_disk_loses_nothing_and_the_server_goes_on_by_itself(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 64) as disk:
-        house = house_of(disk)
+        house = house_of(tmp_path, f"sqlite:///{disk / 'timebank.db'}")
         with serving(house) as (server,), Load(house, [server.url]) as load:
             load.go_on(50)
             for _ in range(3):

@@ -56,6 +56,7 @@ from api import (
     transfers,
     units,
     verification,
+    webhooks,
     what_if,
 )
 from api.call import Call
@@ -114,6 +115,7 @@ ROUTES: tuple[Route, ...] = (
     *what_if.ROUTES,
     *audit.ROUTES,
     *feeds.ROUTES,
+    *webhooks.ROUTES,
     *books.ROUTES,
     *proofs.ROUTES,
     *held.ROUTES,

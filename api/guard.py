@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import hdrs, web
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from api.access_log import AccessLog
@@ -19,7 +18,9 @@ from api.entrance import entrance
 from api.log_lines import RequestLog
 from api.metrics import Metrics
 from api.open_feeds import OpenFeeds
+from api.ordinary_writes import kept_answer
 from api.problems import Invalid, No, code_of
+from api.receivers import Receivers
 from api.wrong_codes import WrongCodes
 from ledger import store
 from ledger.desk import Answer, Busy, Once
@@ -56,6 +57,7 @@ class Door:
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
         self.request_log = RequestLog(settings)
         self.feeds = OpenFeeds()
+        self.receivers = Receivers(settings.webhook_allow)
         self.access_log = AccessLog(ledger.store, self.readers)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
         self.office = Office(ledger, self.signer, settings.address)
@@ -159,14 +161,8 @@ def _log_bug(call: Call, bug: Exception) -> None:
 
 def _kept_answer(journal: store.Store, once: Once) -> Answer | Refused | None:
     """The answer kept for this very request, or the no to another under the same key."""
-    kept = store.answers.c
-    query = select(kept.fingerprint, kept.status, kept.body).where(
-        kept.scope == once.scope, kept.key == once.key
-    )
     with journal.reading() as connection:
-        row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    if bytes(row.fingerprint) != once.fingerprint:
-        return Refused("idempotency_key_reused")
-    return Answer(row.status, bytes(row.body), replayed=True)
+        try:
+            return kept_answer(connection, once)
+        except Refused as reused:
+            return reused

@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from ledger.addresses import Allowed
+
 PREFIX = "TIMEBANK_"
 TOML_FILE = Path("timebank.toml")
 MASK = "********"
@@ -70,6 +72,8 @@ class Settings(BaseSettings):
         ",".join(WORK)
     )  # what this process does beside answering requests
     jobs_every_minutes: Annotated[int, Field(ge=0, le=1_440)] = 60  # while serving; 0: none run
+    webhook_allow: str = ""  # receivers that need not be public: HOST[:PORT] or a network, commas
+    webhook_give_up_hours: Annotated[int, Field(ge=1, le=8_760)] = 72  # in vain, then a dead letter
     metrics_open: bool = False  # answer /metrics to others than the loopback too
     body_bytes_max: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
 
@@ -119,6 +123,12 @@ class Settings(BaseSettings):
             raise ValueError("is neither sqlite:///FILE nor postgresql://...")
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
             raise ValueError("names no file: a ledger on SQLite is a file")
+        return value
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def _names_receivers(cls, value: str) -> str:
+        Allowed.parse(value)
         return value
 
     @classmethod

@@ -56,6 +56,7 @@ from api import (
     transfers,
     units,
     verification,
+    webhooks,
     what_if,
 )
 from api.call import Call
@@ -115,6 +116,7 @@ ROUTES: tuple[Route, ...] = (
     *what_if.ROUTES,
     *audit.ROUTES,
     *feeds.ROUTES,
+    *webhooks.ROUTES,
     *books.ROUTES,
     *proofs.ROUTES,
     *held.ROUTES,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import hdrs, web
-from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from api.access_log import AccessLog
@@ -22,7 +21,9 @@ from api.limits import KeyLimits
 from api.log_lines import RequestLog
 from api.metrics import Metrics
 from api.open_feeds import OpenFeeds
+from api.ordinary_writes import kept_answer
 from api.problems import Invalid, No, code_of
+from api.receivers import Receivers
 from api.traces import traces_of
 from api.wrong_codes import WrongCodes
 from ledger import databases, store
@@ -62,6 +63,7 @@ class Door:
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
         self.request_log = RequestLog(settings)
         self.feeds = OpenFeeds()
+        self.receivers = Receivers(settings.webhook_allow)
         self.access_log = AccessLog(ledger.store, self.readers)
         self.traces = traces_of(settings)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
@@ -211,14 +213,8 @@ def _log(tell: Callable[..., None], event: str, call: Call, error: Exception) ->
 
 def _kept_answer(journal: store.Store, once: Once) -> Answer | Refused | None:
     """The answer kept for this very request, or the no to another under the same key."""
-    kept = store.answers.c
-    query = select(kept.fingerprint, kept.status, kept.body).where(
-        kept.scope == once.scope, kept.key == once.key
-    )
     with journal.reading() as connection:
-        row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    if bytes(row.fingerprint) != once.fingerprint:
-        return Refused("idempotency_key_reused")
-    return Answer(row.status, bytes(row.body), replayed=True)
+        try:
+            return kept_answer(connection, once)
+        except Refused as reused:
+            return reused

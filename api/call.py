@@ -60,6 +60,7 @@ class Call:
         "path",
         "position",
         "query",
+        "refused",
         "request",
         "request_id",
         "route",
@@ -85,6 +86,7 @@ class Call:
         self.once: Once | None = None
         self.dry_run = False
         self.position: int | None = None  # of what was written
+        self.refused = ""  # the code of the no, if it came to one
         self.use = _NOTHING  # what the key has under way: this, among others
         self.held_bytes = 0  # of the body, as they are counted there
 
@@ -136,7 +138,7 @@ class Call:
             return self._word(outcome, *answer(done))  # type: ignore[arg-type]  # no refusal
 
         job = Job((command,), word, "one", self.once, self.dry_run)
-        said = await self.door.ledger.desk.ask(job)
+        said = await self.door.ask(job)
         return self.deliver(said, self.position)
 
     async def write_many(
@@ -151,7 +153,7 @@ class Call:
             return self._word(outcome, *answer(outcome))
 
         job = Job(commands, word, mode, self.once, self.dry_run)
-        said = await self.door.ledger.desk.ask(job)
+        said = await self.door.ask(job)
         return self.deliver(said, self.position)
 
     def _word(self, outcome: Outcome, status: int, body: Fields) -> Answer:
@@ -196,7 +198,11 @@ class Call:
             with self.ledger.views_engine.connect() as connection:
                 return read(connection, *args, **kwargs)
 
-        return await self.in_thread(work)
+        traces = self.door.traces
+        if traces is None:
+            return await self.in_thread(work)
+        with traces.within("look-up"):
+            return await self.in_thread(work)
 
     async def read(
         self,
@@ -234,7 +240,7 @@ class Call:
 
     def refuse(self, no: No) -> web.Response:
         """The problem that says no."""
-        code = code_of(no)
+        code = self.refused = code_of(no)
         language = self.language
         self.door.metrics.refusals[code] += 1
         body = problem(no, language, self.request_id)

@@ -1,5 +1,6 @@
 """The way in: key, role, path, query and body of a request, checked before its handler runs."""
 
+import asyncio
 import hashlib
 import re
 from typing import Any
@@ -134,7 +135,12 @@ async def _body(call: Call) -> bytes:
 
     content = bodies.body_at_hand(call.request, bytes_max)
     if content is None:
-        content = await bodies.read_body(call.request, bytes_max, hold)
+        seconds = call.door.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                content = await bodies.read_body(call.request, bytes_max, hold)
+        except TimeoutError:
+            raise Refused("too_slow", seconds=seconds) from None
     elif len(content) >= HELD_BYTES_MIN:
         hold(len(content))
     if len(content) > KIB:

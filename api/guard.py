@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import hdrs, web
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from api.access_log import AccessLog
 from api.call import Call
@@ -21,10 +20,14 @@ from api.entrance import entrance
 from api.limits import KeyLimits
 from api.log_lines import RequestLog
 from api.metrics import Metrics
+from api.open_feeds import OpenFeeds
+from api.ordinary_writes import kept_answer
 from api.problems import Invalid, No, code_of
+from api.receivers import Receivers
+from api.traces import traces_of
 from api.wrong_codes import WrongCodes
-from ledger import store
-from ledger.desk import Answer, Busy, Once
+from ledger import databases, store
+from ledger.desk import Answer, Busy, Job, Once
 from ledger.units import Refused
 from ledger.vault import WrongVaultKey
 from projections.papers.linked_data import Document
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from projections.views import Views
 
 READERS_MAX = 8
+LOOP_LOOK_SECONDS = 0.5
 USES_SECONDS = 180.0  # between two writings of when keys were last used
 
 log = structlog.stdlib.get_logger("timebank.http")
@@ -53,11 +57,15 @@ class Door:
         self.metrics = metrics
         self.metrics_open = settings.metrics_open
         self.body_bytes_max = settings.body_bytes_max
+        self.body_seconds = settings.body_seconds
         self.wrong_codes = WrongCodes()
         self.status_lists: dict[object, Document] = {}  # that were signed this minute
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
         self.request_log = RequestLog(settings)
+        self.feeds = OpenFeeds()
+        self.receivers = Receivers(settings.webhook_allow)
         self.access_log = AccessLog(ledger.store, self.readers)
+        self.traces = traces_of(settings)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
         self.office = Office(ledger, self.signer, settings.address)
         self.callers = Callers(ledger.keyring, self.readers, settings)
@@ -68,7 +76,7 @@ class Door:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Do what has to be done now and then, beside the requests; at last, all of it."""
-        wanted = (self._keep_uses_now_and_then, *self.callers.chores)
+        wanted = (self._keep_uses_now_and_then, self._watch_the_loop, *self.callers.chores)
         chores = [asyncio.ensure_future(chore()) for chore in wanted]
         try:
             yield
@@ -78,17 +86,30 @@ class Door:
             await asyncio.gather(*chores, return_exceptions=True)
             self.close()
 
+    async def _watch_the_loop(self) -> None:
+        """See by how much what is due comes late: the loop is busy for so long at a time."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LOOP_LOOK_SECONDS
+            await asyncio.sleep(LOOP_LOOK_SECONDS)
+            self.metrics.loop_late_seconds.add(max(0.0, loop.time() - due))
+
     def close(self) -> None:
         """End the readers' threads, write what was noted and the log's last lines."""
         self.readers.shutdown()
+        self.feeds.close()
         self.keep_uses()
         self.request_log.flush()
+        if self.traces is not None:
+            self.traces.close()
 
     def keep_uses(self) -> None:
         """Write when keys were last used; what cannot be written now waits for the next time."""
         try:
             self.ledger.keyring.uses.keep(self.ledger.store.writing)
-        except OperationalError as away:
+        except DBAPIError as away:
+            if not databases.is_away(away):
+                raise
             log.warning("uses_not_kept", error=type(away.orig).__name__)
 
     async def _keep_uses_now_and_then(self) -> None:
@@ -122,6 +143,7 @@ class Door:
         async def handle(request: web.Request) -> web.StreamResponse:
             started = perf_counter()
             call = Call(self, route, request)
+            metrics.under_way += 1
             try:
                 response = await enter(call)
             except (Refused, Invalid) as no:
@@ -133,20 +155,33 @@ class Door:
                 response = call.refuse(Refused("vault_key_changed"))
             except ConnectionError:
                 raise  # the client went away
-            except OperationalError as away:  # the database's doing, not ours
-                _log_bug(call, away)
-                response = call.refuse(Refused("busy"))
-            except Exception as bug:  # the edge: logged, and answered once
-                _log_bug(call, bug)
-                response = call.refuse(Refused("internal"))
+            except Exception as error:  # the edge: logged, and answered once
+                away = databases.is_away(error)  # its doing, not ours
+                _log(
+                    log.warning if away else log.error,
+                    "database_away" if away else "bug",
+                    call,
+                    error,
+                )
+                response = call.refuse(Refused("busy" if away else "internal"))
+            finally:
+                metrics.under_way -= 1
             status = response.status
             seconds = perf_counter() - started
             answered[status] += 1
-            spread.add(seconds)
-            note(call.request_id, method, label, status, seconds, call.key.id)
+            if not route.stream:  # how long it lasted is the client's choice
+                spread.add(seconds)
+            note(call.request_id, method, label, status, seconds, call.key.id, call.refused)
             return response
 
-        return handle
+        return handle if self.traces is None else self.traces.around(method, label, handle)
+
+    async def ask(self, job: Job) -> Answer:
+        """What the desk answers; in a span of its own where there are traces."""
+        if self.traces is None:
+            return await self.ledger.desk.ask(job)
+        with self.traces.within("desk"):
+            return await self.ledger.desk.ask(job)
 
     async def _say_no(self, call: Call, no: No) -> web.Response:
         """The no, unless the key was used before: what was kept comes before any rule.
@@ -165,27 +200,21 @@ class Door:
                 return call.deliver(kept)
 
 
-def _log_bug(call: Call, bug: Exception) -> None:
+def _log(tell: Callable[..., None], event: str, call: Call, error: Exception) -> None:
     """Where it happened, and what kind it is; its message is left out, for it may quote a value."""
-    log.error(
-        "bug",
+    tell(
+        event,
         request_id=call.request_id,
         route=call.route.path,
-        error=type(bug).__name__,
-        frames="".join(format_tb(bug.__traceback__)),
+        error=type(error).__name__,
+        frames="".join(format_tb(error.__traceback__)),
     )
 
 
 def _kept_answer(journal: store.Store, once: Once) -> Answer | Refused | None:
     """The answer kept for this very request, or the no to another under the same key."""
-    kept = store.answers.c
-    query = select(kept.fingerprint, kept.status, kept.body).where(
-        kept.scope == once.scope, kept.key == once.key
-    )
     with journal.reading() as connection:
-        row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    if bytes(row.fingerprint) != once.fingerprint:
-        return Refused("idempotency_key_reused")
-    return Answer(row.status, bytes(row.body), replayed=True)
+        try:
+            return kept_answer(connection, once)
+        except Refused as reused:
+            return reused

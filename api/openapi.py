@@ -7,7 +7,16 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from api.contract import IDEMPOTENCY_KEY_PATTERN, JSON, PATH_PARTS, PROBLEM_JSON, Page, Route
+from api.contract import (
+    EVENT_STREAM,
+    IDEMPOTENCY_KEY_PATTERN,
+    JSON,
+    LAST_EVENT_ID_PATTERN,
+    PATH_PARTS,
+    PROBLEM_JSON,
+    Page,
+    Route,
+)
 from api.problems import RETRIED, RULE_STATUS, STATUS, FieldError, Invalid, problem
 from ledger.refusals import REFUSALS
 
@@ -71,7 +80,7 @@ def problem_codes(route: Route) -> dict[int, list[str]]:
         codes.append("not_found")
     codes += ["invalid", "bad_encoding"]  # of the query
     if route.takes_body:
-        codes += ["too_large", "unsupported_media_type"]
+        codes += ["too_slow", "too_large", "unsupported_media_type"]
         if JSON in route.media:
             codes.append("malformed_json")
     if route.write and route.method == "POST":
@@ -225,6 +234,16 @@ def _asked_headers(route: Route) -> list[Json]:
                 "schema": {"type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN},
             },
         )
+    if route.stream:
+        asked.insert(
+            0,
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "The `id` of the last event heard; what follows it is told.",
+                "schema": {"type": "string", "pattern": LAST_EVENT_ID_PATTERN},
+            },
+        )
     return asked
 
 
@@ -266,7 +285,7 @@ def _answer(
         content[media] = {"schema": schemas.of(answer)}
     if status == 200:
         for media in route.also:
-            content[media] = {"schema": {"type": "object" if media == JSON else "string"}}
+            content[media] = {"schema": _ALSO.get(media, {"type": "string"})}
     if content:
         said["content"] = content
     if status < 300 and answer is not None:
@@ -321,6 +340,20 @@ view has read, and wait for `min_position`. Every POST takes an `Idempotency-Key
 `dry_run=true`. Lists are oldest first and are walked by `next_cursor`. Refusals are problems after
 RFC 9457, in Chinese or English.
 """
+
+_ALSO: Mapping[str, Json] = {
+    JSON: {"type": "object"},
+    EVENT_STREAM: {
+        "type": "object",
+        "description": "Each event of the stream; `data` is JSON as of `get_event`, in one line.",
+        "required": ["id", "data"],
+        "properties": {
+            "id": {"type": "string", "description": "The position."},
+            "data": {"type": "string", "contentMediaType": JSON},
+        },
+    },
+}
+"""What an answer is that has another media type than its model; a text, where it is not here."""
 
 _MEANINGS: Mapping[int, str] = {
     200: "As asked; nothing new where it was said before.",

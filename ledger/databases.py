@@ -10,14 +10,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import Diagnostic
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 
 WAIT_SECONDS = 10
 """How long a writer waits for another before it gives up."""
@@ -31,6 +31,13 @@ class NotReplicated(OperationalError):
 
     The next transaction of `writing` waits for the standby, and so for this one too.
     """
+
+
+def is_away(error: BaseException) -> TypeGuard[DBAPIError]:
+    """Whether it is the database that is away, full or busy: its doing, no bug of ours."""
+    return isinstance(error, DBAPIError) and (
+        isinstance(error, OperationalError) or error.connection_invalidated
+    )
 
 
 # --- opening -------------------------------------------------------------------------------------

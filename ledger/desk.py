@@ -118,6 +118,7 @@ class _Waiting:
     job: Job
     future: "Future[Answer] | asyncio.Future[Answer]"
     loop: asyncio.AbstractEventLoop | None
+    since: float  # by the monotonic clock
 
 
 @dataclass(slots=True)
@@ -160,6 +161,7 @@ class Committer:
         self._read_to = 0
         self._last_recorded = datetime.min.replace(tzinfo=UTC)
         self._prune_after = 0.0
+        self.retries = 0  # batches that were decided again
 
     def commit(self, jobs: Sequence[Job]) -> list[Answer | BaseException]:
         """Decide and write the jobs in one transaction; an answer or what to raise, for each.
@@ -177,6 +179,7 @@ class Committer:
             except DBAPIError as error:
                 self._forget_all()
                 if batch is None or not self._stands(batch, leaves):
+                    self.retries += 1
                     log.warning("batch not written, attempt %s: %s", attempt + 1, type(error.orig))
                     continue
             except BaseException:
@@ -473,8 +476,8 @@ class Desk:
         self._waiting_max = waiting_max
         self._closing = False
         self._door = threading.Lock()  # so that nobody comes in behind the last
-        self.finished: Callable[[int, float], None] = lambda jobs, seconds: None
-        """Told after each batch: how many jobs, and the seconds until they were durable."""
+        self.finished: Callable[[int, float, float], None] = lambda jobs, seconds, waited: None
+        """Told after each batch: its jobs, seconds to its commit, seconds that its first waited."""
         self._thread = threading.Thread(target=self._run, name="committer")
         self._thread.start()
 
@@ -490,13 +493,13 @@ class Desk:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        self._put(_Waiting(job, future, loop))
+        self._put(_Waiting(job, future, loop, monotonic()))
         return await future
 
     def ask_now(self, job: Job) -> Answer:
         """The same for a caller without an event loop."""
         future: Future[Answer] = Future()
-        self._put(_Waiting(job, future, None))
+        self._put(_Waiting(job, future, None, monotonic()))
         return future.result()
 
     def close(self) -> None:
@@ -536,10 +539,12 @@ class Desk:
         started = monotonic()
         try:
             answers = self._committer.commit([waiting.job for waiting in batch])
+        except Busy as away:  # the database is, as was told at each attempt
+            answers = [away] * len(batch)
         except BaseException as error:  # the thread must live to answer the next batch
             log.exception("batch failed")
             answers = [error] * len(batch)
-        self.finished(len(batch), monotonic() - started)
+        self.finished(len(batch), monotonic() - started, started - batch[0].since)
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Answer | BaseException]]] = {}
         for waiting, answer in zip(batch, answers, strict=True):
             if waiting.loop is None:

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from logging import ERROR, WARNING
 from pathlib import Path
 from typing import NamedTuple
 
@@ -232,8 +233,7 @@ class Signer:
 
     def _last_in_file(self) -> Checkpoint | None:
         path = self._settings.checkpoint_file
-        note = None if path is None else _tail(path).note
-        return None if note is None else note.checkpoint
+        return None if path is None else last_in_file(path)
 
     def _append_to_file(self) -> None:
         """Bring the file of checkpoints up to date: what it has not got yet is appended."""
@@ -277,9 +277,19 @@ class Signer:
             except (Forked, OtherSigningKey, KeysUnusable, DBAPIError, OSError) as no:
                 if said != str(no):  # once, not every second
                     said = str(no)
-                    log.error("no checkpoint signed: %s", no)
+                    away = isinstance(no, DBAPIError)  # and comes back
+                    log.log(WARNING if away else ERROR, "no checkpoint signed: %s", no)
             if self._ending.wait(LOOKS_SECONDS):
                 return
+
+
+def last_in_file(path: Path) -> Checkpoint | None:
+    """The last checkpoint in a file outside the database; None where there is none.
+
+    OSError where it holds something else.
+    """
+    note = _tail(path).note
+    return None if note is None else note.checkpoint
 
 
 def _in_turn(connection: Connection, seen: _Seen) -> list[VerifierKey]:

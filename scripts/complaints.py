@@ -166,6 +166,12 @@ def _place_taken(error: Exception) -> Complaint:
     return _saying("place_taken", Exit.REFUSED, store=error)
 
 
+def _no_right(error: Any) -> Complaint | None:
+    """What the database's user may not do; all else that is wrong with a question is our bug."""
+    by_class = type(error.orig).__name__ == "InsufficientPrivilege"
+    return _database(error) if by_class else None
+
+
 def _system(error: OSError) -> Complaint:
     reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
     return _saying("system_says", Exit.UNAVAILABLE, reason=reason)
@@ -200,6 +206,7 @@ KINDS: dict[str, Callable[[Any], Complaint | None]] = {
     "ledger.backups.PlaceTaken": _place_taken,
     "sqlalchemy.exc.OperationalError": _database,
     "sqlalchemy.exc.InterfaceError": _database,
+    "sqlalchemy.exc.ProgrammingError": _no_right,
     "sqlalchemy.exc.DatabaseError": _damaged,
     "builtins.OSError": _system,
     "sqlite3.OperationalError": _full,  # of a file that is exported to

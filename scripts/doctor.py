@@ -8,14 +8,26 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import click
 
 from scripts.complaints import complaint
 from scripts.door import is_sqlite, now, opened_journal, opened_views, settings, sqlite_file
+from scripts.findings import Finding, ok, warning, wrong
 from scripts.printing import Exit, Told, table, verb
-from scripts.sayings import said
+from scripts.sayings import explained
+from scripts.surroundings import (
+    backups,
+    checkpoint_file,
+    connections,
+    files,
+    server,
+    writable,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -28,37 +40,26 @@ LOCK = Path(__file__).with_name("requirements.lock")
 PENDING_FOR = timedelta(hours=1)  # a registration takes milliseconds
 CLOCK_AHEAD_MAX = timedelta(seconds=5)
 FREE_BYTES_MIN = 1 << 30
+FREE_BYTES_LEAST = 1 << 26  # below this the next hours may be the last
 LAG_ENTRIES_MAX = 1_000
+UNSIGNED_FOR = timedelta(minutes=10)  # or ten times what the settings ask for
 
 
-class Finding(NamedTuple):
-    """What a check found."""
-
-    status: str  # ok, warning, wrong
-    detail: str
-    exit_code: Exit = Exit.OK
-
-
-def ok(code: str, /, **params: object) -> Finding:
-    """All is as it should be."""
-    return Finding("ok", said(code, **params))
-
-
-def warning(code: str, /, **params: object) -> Finding:
-    """It works, and should be looked at."""
-    return Finding("warning", said(code, **params))
-
-
-def wrong(code: str, /, **params: object) -> Finding:
-    """It must be mended."""
-    return Finding("wrong", said(code, **params), Exit.WRONG)
-
-
-@verb()
-def doctor() -> Told:
+@verb(
+    click.option(
+        "--backups",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        help=explained("备份所在目录", "a folder in which the backups lie"),
+    )
+)
+def doctor(folder: Path | None) -> Told:
     """Go through every check; 5 where one is wrong, 6 where a store cannot be reached."""
     given = settings()
-    found = {name: _looked(check, given) for name, check in CHECKS.items()}
+    checks = dict(CHECKS)
+    if folder is not None:
+        checks["backups"] = partial(backups, folder)
+    found = {name: _looked(check, given) for name, check in checks.items()}
     rows = [
         {"check": name, "status": finding.status, "detail": finding.detail}
         for name, finding in found.items()
@@ -229,6 +230,7 @@ def transparency_log(given: "Settings") -> Finding:
     from ledger.checkpoints import last
     from ledger.keys_file import load_secrets
     from ledger.store import last_position
+    from ledger.units import instant
     from projections.signing import Signer
 
     with opened_views(given) as opened:
@@ -240,7 +242,12 @@ def transparency_log(given: "Settings") -> Finding:
             unsigned = last_position(connection) - (kept.size if kept else 0)
     if kept is None:
         return warning("doctor_no_checkpoint")
-    return ok("doctor_log", size=kept.size, signed_at=kept.signed_at, unsigned=unsigned)
+    every = timedelta(seconds=given.checkpoint_seconds)
+    is_late = now() - instant(kept.signed_at) > max(UNSIGNED_FOR, 10 * every)
+    told = {"size": kept.size, "signed_at": kept.signed_at, "unsigned": unsigned}
+    if unsigned and every and is_late:
+        return warning("doctor_log_unsigned", **told)
+    return ok("doctor_log", **told)
 
 
 def clock(given: "Settings") -> Finding:
@@ -266,7 +273,7 @@ def disk(given: "Settings") -> Finding:
     """There is room where the files lie."""
     folder = sqlite_file(given).resolve().parent if is_sqlite(given) else Path.cwd()
     free = shutil.disk_usage(folder).free
-    room = ok if free >= FREE_BYTES_MIN else warning
+    room = ok if free >= FREE_BYTES_MIN else warning if free >= FREE_BYTES_LEAST else wrong
     return room("doctor_disk", folder=folder, free=free // (1 << 20))
 
 
@@ -301,12 +308,17 @@ CHECKS: dict[str, Callable[["Settings"], Finding]] = {
     "settings": settings_read,
     "time_zones": time_zones,
     "secrets": secrets,
+    "files": files,
     "journal": journal,
+    "writable": writable,
+    "server": server,
+    "connections": connections,
     "durability": durability,
     "vault": vault,
     "orphans": orphans,
     "views": views,
     "log": transparency_log,
+    "checkpoint_file": checkpoint_file,
     "clock": clock,
     "disk": disk,
     "address": address,

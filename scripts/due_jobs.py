@@ -47,6 +47,7 @@ from scripts.door import now
 from scripts.people_jobs import ages, retention
 
 if TYPE_CHECKING:
+    from api.metrics import Metrics
     from ledger.opening import Ledger
     from projections.views import Views
 
@@ -204,7 +205,7 @@ def as_of_day(views: "Views", day: date) -> datetime:
 
 @contextmanager
 def scheduled(
-    ledger: "Ledger", views: "Views", every_minutes: int
+    ledger: "Ledger", views: "Views", every_minutes: int, metrics: "Metrics"
 ) -> Iterator[threading.Thread | None]:
     """Have every job run while the block lasts, as of the beginning of the day; 0: none.
 
@@ -216,7 +217,7 @@ def scheduled(
     ending = threading.Event()
     pause = every_minutes * MINUTE_SECONDS
     thread = threading.Thread(
-        target=_keep, args=(ledger, views, pause, ending), name="jobs", daemon=True
+        target=_keep, args=(ledger, views, pause, ending, metrics), name="jobs", daemon=True
     )
     thread.start()
     try:
@@ -230,7 +231,9 @@ class _BrokenOff(Exception):
     """The process is to end amid a job."""
 
 
-def _keep(ledger: "Ledger", views: "Views", pause: float, ending: threading.Event) -> None:
+def _keep(
+    ledger: "Ledger", views: "Views", pause: float, ending: threading.Event, metrics: "Metrics"
+) -> None:
     def heard(done: int) -> None:
         if ending.is_set():
             raise _BrokenOff
@@ -243,6 +246,7 @@ def _keep(ledger: "Ledger", views: "Views", pause: float, ending: threading.Even
                 today = published(connection).recording(now()).today
             for job in JOBS:
                 run_job(ledger, views, job, as_of_day(views, today), only_if_due=True, heard=heard)
+                metrics.job_done(job)
                 heard(0)
         except _BrokenOff:
             return
@@ -252,6 +256,7 @@ def _keep(ledger: "Ledger", views: "Views", pause: float, ending: threading.Even
             OtherShape,
             WrongVaultKey,
         ) as away:  # tried again in its time, and nothing is half done
+            metrics.jobs_failed[type(away).__name__] += 1
             log.warning("jobs not run: %s", type(away).__name__)
             wait = min(pause, AGAIN_SECONDS)
         ending.wait(wait)

@@ -390,6 +390,90 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "检查点覆盖 {size} 条，签于 {signed_at}；其后 {unsigned} 条尚未签名",
         "signed to {size} at {signed_at}; {unsigned} entries since then are not",
     ),
+    "doctor_log_unsigned": (
+        "检查点覆盖 {size} 条，签于 {signed_at}；其后 {unsigned} 条久未签名，请查看服务日志",
+        "signed to {size} at {signed_at}; {unsigned} entries have waited long for a signature,"
+        " the server's log may say why",
+    ),
+    "doctor_no_checkpoint_file": (
+        "未设置 TIMEBANK_CHECKPOINT_FILE：末尾被删去将无从发现",
+        "TIMEBANK_CHECKPOINT_FILE is not set: a tail that is cut off would not be found",
+    ),
+    "doctor_checkpoint_file": (
+        "{path}：检查点覆盖 {size} 条",
+        "{path}: signed to {size}",
+    ),
+    "doctor_checkpoint_file_empty": (
+        "{path} 中还没有检查点，启动服务时会写入",
+        "{path} holds no checkpoint yet; serving writes them",
+    ),
+    "doctor_checkpoint_file_behind": (
+        "{path} 只到 {size} 条，账本已签到 {signed} 条",
+        "{path} ends at {size}, the ledger has signed to {signed}",
+    ),
+    "doctor_checkpoint_file_shut": (
+        "{path} 不可写入",
+        "{path} cannot be written to",
+    ),
+    "doctor_cut_off": (
+        "{path} 表明账本曾有 {size} 条记录，现在只有 {position} 条",
+        "{path} says that there were {size} entries; there are {position}",
+    ),
+    "doctor_no_files": ("文件由数据库服务器管理", "the database's server has the files"),
+    "doctor_files": ("{count} 个文件仅所有者可读写", "{count} files, their owner's alone"),
+    "doctor_files_open": (
+        "其他用户可以访问：chmod 600 {paths}",
+        "others may read or write: chmod 600 {paths}",
+    ),
+    "doctor_writable": ("可以写入", "it takes writes"),
+    "doctor_standby": (
+        "这是备库，不能写入：地址应指向主库（target_session_attrs=read-write）",
+        "this is a standby, which takes no writes: the address must lead to the primary"
+        " (target_session_attrs=read-write)",
+    ),
+    "doctor_read_only": ("数据库处于只读状态", "the database is read-only"),
+    "doctor_may_not_write": (
+        "此用户无权写入账本",
+        "this user may not write to the journal",
+    ),
+    "doctor_sqlite": ("版本 {version}（SQLite）", "SQLite {version}"),
+    "doctor_server": (
+        "版本 {version}（PostgreSQL），提交等待备库 {standbys}",
+        "PostgreSQL {version}, commits wait for {standbys}",
+    ),
+    "doctor_server_alone": (
+        "版本 {version}（PostgreSQL），没有同步备库",
+        "PostgreSQL {version}, no synchronous standby",
+    ),
+    "doctor_server_old": (
+        "版本 {version}（PostgreSQL）过旧，至少需要 13",
+        "PostgreSQL {version} is too old; 13 is the least",
+    ),
+    "doctor_standbys_away": (
+        "版本 {version}（PostgreSQL），备库 {standbys} 均未连接，提交会一直等待",
+        "PostgreSQL {version}, none of the standbys {standbys} is connected: commits wait for them",
+    ),
+    "doctor_no_connections": ("无需连接数", "a file needs none"),
+    "doctor_connections": (
+        "最多 {most} 个连接，已用 {used}；每个进程至多 {process}",
+        "{used} of {most} in use; a process takes up to {process}",
+    ),
+    "doctor_connections_few": (
+        "最多 {most} 个连接，已用 {used}；再启动一个进程可能需要 {process} 个",
+        "{used} of {most} in use; one more process may want {process}: raise max_connections",
+    ),
+    "doctor_no_backup": (
+        "{folder} 中没有此账本的备份",
+        "there is no backup of this ledger in {folder}",
+    ),
+    "doctor_backups": (
+        "{count} 份备份，最新 {newest}（到位置 {position}），最早的保险库 {vault}",
+        "{count} backups, the newest of {newest} to position {position}; oldest vault {vault}",
+    ),
+    "doctor_backup_old": (
+        "{count} 份备份，最新的一份已旧：{newest}（到位置 {position}），最早的保险库 {vault}",
+        "{count} backups, the newest is old: {newest} to position {position}; oldest vault {vault}",
+    ),
     "doctor_clock": ("{now}", "{now}"),
     "doctor_clock_behind": (
         "最后记录于 {recorded_at}，本机时钟落后",

@@ -15,6 +15,7 @@ from scripts.printing import Exit, Stopped, note, print_json, print_lines, progr
 from scripts.sayings import said
 
 if TYPE_CHECKING:
+    from api.metrics import Metrics
     from ledger.opening import Ledger
     from ledger.settings import Settings
     from projections.views import Views
@@ -27,7 +28,9 @@ LOOK_SECONDS = 1.0
 )
 def work(what: tuple[str, ...], as_json: bool) -> None:
     """Do this work, or what the settings say, until SIGTERM or SIGINT."""
+    from api.gauges import watch
     from api.log_lines import configure
+    from api.metrics import Metrics
     from projections.signing import Signer
     from projections.views import Views
 
@@ -39,7 +42,12 @@ def work(what: tuple[str, ...], as_json: bool) -> None:
     with opened(given) as ledger:
         views = Views(ledger.store, ledger.views_engine)
         signer = Signer(views, given, ledger.secrets, ledger.committer.clock)
-        with working(ledger, views, given) as threads:
+        metrics = Metrics()
+        ledger.desk.finished = metrics.committed
+        watch(metrics, ledger, views, signer)
+        if given.metrics_port is not None:
+            metrics.serve(given.metrics_port)
+        with working(ledger, views, given, metrics) as threads:
             if "views" in given.works:
                 signer.start()
             for name in (signal.SIGTERM, signal.SIGINT):
@@ -59,7 +67,7 @@ def work(what: tuple[str, ...], as_json: bool) -> None:
 
 @contextmanager
 def working(
-    ledger: "Ledger", views: "Views", given: "Settings"
+    ledger: "Ledger", views: "Views", given: "Settings", metrics: "Metrics"
 ) -> Iterator[list[threading.Thread]]:
     """Do the settings' work while the block lasts, in these threads.
 
@@ -80,7 +88,7 @@ def working(
         views.follow()
     every_minutes = given.jobs_every_minutes if "jobs" in given.works else 0
     try:
-        with scheduled(ledger, views, every_minutes) as jobs:
+        with scheduled(ledger, views, every_minutes, metrics) as jobs:
             yield [thread for thread in (views.thread, jobs) if thread is not None]
     finally:
         views.close()

@@ -21,6 +21,8 @@ def served(
 ) -> Iterator[tuple[Caller, House]]:
     """A house in a thread of its own, for a client in another process; reads hardly wait."""
     monkeypatch.setattr("api.entrance.WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("api.feeds.LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr("api.feeds.LOOK_SECONDS", 0.05)
     settings = Settings(
         database_url=sqlite_url, keys_file=tmp_path / "keys.json", log_level="warning"
     )

@@ -328,3 +328,34 @@ def test_a_broken_secret_in_the_environment_is_named_and_not_quoted() -> None:
 
 def test_secrets_do_not_print() -> None:
     assert "\\x" not in repr(Secrets(bytes(range(32)), bytes(range(32))))
+
+
+# --- a keys file that the system's manager hands over --------------------------------------------
+
+
+def handed_over(folder: Path, mode: int) -> Settings:
+    """As LoadCredential= puts it down: in a folder of the service's own, with such a mode."""
+    made = Settings.load(keys_file=folder / "keys")
+    make_keys_file(made)
+    made.keys_file.chmod(mode)
+    return made
+
+
+def test_a_credential_of_the_manager_may_have_the_groups_bit(tmp_path, monkeypatch):
+    """systemd 254 and later let the service's user in by an ACL, which shows as mode 440."""
+    given = handed_over(tmp_path, 0o440)
+    with pytest.raises(KeysUnusable, match="open to others"):
+        load_secrets(given)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert len(load_secrets(given).vault_key) == 32
+    given.keys_file.chmod(0o444)
+    with pytest.raises(KeysUnusable, match="open to others"):
+        load_secrets(given)
+
+
+def test_beside_the_managers_credentials_a_file_is_as_any_other(tmp_path, monkeypatch):
+    given = handed_over(tmp_path, 0o440)
+    (tmp_path / "credentials").mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    with pytest.raises(KeysUnusable, match="open to others"):
+        load_secrets(given)

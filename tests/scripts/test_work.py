@@ -7,15 +7,18 @@ import subprocess
 import sys
 import threading
 import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import orjson
 import pytest
 from sqlalchemy import update
 
+from api.metrics import Metrics
 from ledger.commands import ExpireRedemption
 from ledger.opening import open_ledger
 from ledger.settings import Settings
@@ -23,6 +26,7 @@ from ledger.units import new_id
 from projections.schema import bookmark
 from projections.views import Views
 from scripts import due_jobs
+from scripts.bench_houses import free_port
 from scripts.printing import Exit
 from tests.scripts.test_serve import get, served
 from tests.scripts.typed import program, run, timebank
@@ -98,6 +102,26 @@ def test_a_worker_that_is_told_to_stop_ends_with_0(made):
         assert (worker.returncode, "Stopping" in err) == (0, True)
 
 
+def test_a_worker_counts_too(made, monkeypatch):
+    monkeypatch.setenv("TIMEBANK_METRICS_PORT", str(free_port()))
+    with at_work(made, "views jobs"):
+        said = timebank("unit add west --name x --level district --json").json
+        address = f"http://127.0.0.1:{os.environ['TIMEBANK_METRICS_PORT']}/metrics"
+        numbers: dict[str, float] = {}
+        until = monotonic() + 60
+        while numbers.get("timebank_views_position") != float(said["position"]):
+            assert monotonic() < until, numbers
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                lines = answer.read().decode().splitlines()
+            numbers = {
+                name: float(number)
+                for name, _, number in (line.rpartition(" ") for line in lines)
+                if not name.startswith("#")
+            }
+        assert numbers["timebank_views_lag_entries"] == 0
+        assert "process_resident_memory_bytes" in numbers
+
+
 def test_work_that_is_none_is_refused(made, monkeypatch):
     monkeypatch.setenv("TIMEBANK_WORK", "none")
     assert timebank("work").code == Exit.USAGE
@@ -141,7 +165,7 @@ def test_a_job_under_way_is_broken_off_when_the_process_ends(made, monkeypatch):
     with open_ledger(Settings.load()) as ledger:
         views = Views(ledger.store, ledger.views_engine)
         views.start()
-        with due_jobs.scheduled(ledger, views, 60) as thread:
+        with due_jobs.scheduled(ledger, views, 60, Metrics()) as thread:
             assert begun.wait(30)
         assert thread is not None
         assert not thread.is_alive()

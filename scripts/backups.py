@@ -32,11 +32,13 @@ FOLDER = click.argument("path", type=click.Path(path_type=Path), metavar="PATH")
 def backup(path: Path, without_vault: bool) -> Told:
     """Copy journal and vault into a new folder while they are in use; verified before it stands."""
     from ledger.backups import opened_journal_file, seal, take
-    from ledger.opening import open_vault_engine
+    from ledger.opening import open_vault_engine, refuse_no_vault
 
     given = settings()
     with draft_of(path) as draft:
         with opened_journal(given, any_schema=True) as store, progress("backing_up") as shown:
+            if not without_vault:
+                refuse_no_vault(given)
             vault = None if without_vault else open_vault_engine(given)
             try:
                 left_out = take(store.engine, vault, draft, shown.of)

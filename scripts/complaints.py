@@ -181,6 +181,10 @@ def _full(error: Exception) -> Complaint:
     return _saying("system_says", Exit.UNAVAILABLE, reason=error)
 
 
+def _no_vault(error: Exception) -> Complaint:
+    return _saying("no_vault", Exit.UNAVAILABLE)
+
+
 def _schema(error: Any) -> Complaint:
     there = {"found": error.found, "wanted": error.wanted}
     return _saying("other_schema", Exit.UNAVAILABLE, **there)
@@ -199,6 +203,7 @@ KINDS: dict[str, Callable[[Any], Complaint | None]] = {
     "projections.proofs.Broken": _broken_proof,
     "ledger.vault.WrongVaultKey": _vault_key,
     "ledger.opening.OtherSchema": _schema,
+    "ledger.opening.NoVault": _no_vault,
     "ledger.copied_rows.OtherTables": _other_tables,
     "ledger.backups.NotABackup": _no_backup,
     "ledger.backups.NewerBackup": _newer_backup,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scripts.backups import check_backup
-from scripts.door import is_sqlite, opened_views, settings
+from scripts.door import is_sqlite, opened_journal, opened_views, settings
 from scripts.printing import Exit, Told, table, verb
 
 if TYPE_CHECKING:
@@ -40,9 +40,12 @@ def check(path: Path | None) -> Told:
     """
     from ledger.migrations import check as checked
     from ledger.migrations import current
+    from ledger.opening import refuse_no_vault
 
     if path is not None:
         return check_backup(path)
+    with opened_journal(any_schema=True):
+        refuse_no_vault(settings())
     found: list[dict[str, object]] = []
     with migrated() as engines, opened_views(any_schema=True) as views:
         for store, engine in engines.items():
@@ -60,10 +63,11 @@ def check(path: Path | None) -> Told:
 @contextmanager
 def migrated() -> Iterator[dict["MigratedStore", "Engine"]]:
     """The engines of the stores that have migrations."""
-    from ledger.opening import open_vault_engine
+    from ledger.opening import make_files, open_vault_engine
 
     given = settings()
     with opened_views(given, any_schema=True) as views:
+        make_files(given)  # of a vault that was lost
         vault = open_vault_engine(given)
         try:
             yield {"journal": views.store.engine, "vault": vault}

@@ -341,9 +341,10 @@ def _mark_of_this_shape(opened: "Views") -> "Mark | None":
 @contextmanager
 def _vault(given: "Settings") -> Iterator[tuple["Engine", "Vault"]]:
     from ledger.keys_file import load_secrets
-    from ledger.opening import open_vault, open_vault_engine
+    from ledger.opening import open_vault, open_vault_engine, refuse_no_vault
 
     with opened_journal(given, any_schema=True):  # opening alone would make a file
+        refuse_no_vault(given)
         engine = open_vault_engine(given)
         try:
             yield engine, open_vault(given, load_secrets(given), engine)

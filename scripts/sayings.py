@@ -162,6 +162,12 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "The vault key is not the one this ledger's vault was made with.",
     ),
     "database_away": ("数据库不可用：{reason}", "The database is not available: {reason}"),
+    "no_vault": (
+        "账本旁没有保险库。请从备份恢复：timebank db restore BACKUP --vault-only；"
+        "确实无法恢复时，timebank db upgrade 会建立一个空的。",
+        "There is no vault beside the journal. Restore it: timebank db restore BACKUP --vault-only;"
+        " if there is no other help, timebank db upgrade begins an empty one.",
+    ),
     "other_schema": (
         "数据库结构为版本 {found}，程序需要 {wanted}。请运行 timebank db upgrade。",
         "The database is at revision {found} instead of {wanted}. Run: timebank db upgrade",

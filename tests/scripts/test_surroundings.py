@@ -54,6 +54,12 @@ def test_a_fresh_ledgers_files_are_its_owners_alone(made_anywhere):
     assert found("files")[0] == "ok"
 
 
+def test_views_that_were_taken_away_come_back_to_their_owner_alone(made):
+    (made / "timebank-views.db").unlink()
+    done("views rebuild")
+    assert found("files")[0] == "ok"
+
+
 @pytest.mark.parametrize("name", ["timebank.db", "timebank-vault.db", "timebank-views.db"])
 @pytest.mark.parametrize("mode", [0o640, 0o606])
 def test_a_file_that_others_may_read_is_told(made, name, mode):
@@ -298,3 +304,44 @@ def test_a_backup_whose_manifest_cannot_be_read_is_told(made):
     Path("backups/1").mkdir(parents=True)
     Path("backups/1/manifest.json").write_text("{")
     assert found("backups", "--backups backups")[0] == "wrong"
+
+
+# --- a vault that is gone ------------------------------------------------------------------------
+
+
+def lose_the_vault(url: str) -> None:
+    if url.startswith("sqlite"):
+        for path in Path.cwd().glob("*-vault.db*"):
+            path.unlink()
+        return
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA main_vault CASCADE")
+
+
+def test_a_vault_that_is_gone_is_told_and_none_is_begun_by_looking(
+    made_anywhere, field, database_url
+):
+    field()
+    done("db backup b")
+    lose_the_vault(database_url)
+    checks, said = looked()
+    assert said.code == Exit.UNAVAILABLE
+    for check in ("vault", "orphans"):
+        assert checks[check][0] == "wrong"
+        assert "db restore BACKUP --vault-only" in checks[check][1]
+    for line in (
+        "unit add hill --name x --level street",
+        "serve --port 0",
+        "db backup again",
+        "key rotate-vault",
+        "db check",
+    ):
+        said = timebank(line)
+        assert (said.code, "There is no vault" in said.err) == (Exit.UNAVAILABLE, True), line
+    assert not list(Path.cwd().glob("*-vault.db*"))
+    assert done("audit verify")["entries"] == 3
+    done("db restore b --vault-only")
+    assert found("vault")[0] == found("orphans")[0] == "ok"
+    lose_the_vault(database_url)
+    done("db upgrade")  # an empty one, if there is no other help
+    assert found("vault")[0] == "ok"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -139,12 +139,12 @@ def _open_sqlite(url: str, schema: str, durable: bool) -> Engine:
 def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
     conninfo = url.replace("+psycopg", "", 1) if "+psycopg" in url.partition(":")[0] else url
     try:
-        patience = _patience(conninfo_to_dict(conninfo))
+        conninfo = make_conninfo(conninfo, **_patience(conninfo_to_dict(conninfo)))
     except psycopg.ProgrammingError:  # what it says may quote the password
         raise ValueError("libpq cannot read the address of the database") from None
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(conninfo, fallback_application_name="timebank", **patience),
+        creator=lambda: psycopg.connect(conninfo, fallback_application_name="timebank"),
         max_overflow=-1,  # as above
         execution_options={"schema": schema},
         hide_parameters=True,  # an error is logged, and a value may be a name
@@ -184,7 +184,7 @@ def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
 
 
 def _patience(given: Mapping[str, Any]) -> dict[str, str | int]:
-    """Of PATIENCE what neither the address nor the environment tells; a service file may tell all."""
+    """Of PATIENCE what neither the address nor the environment tells; nothing beside a service."""
     if "service" in given or "PGSERVICE" in os.environ:
         return {}
     told = {*given, *(["connect_timeout"] if "PGCONNECT_TIMEOUT" in os.environ else [])}

@@ -56,6 +56,7 @@ from api import (
     transfers,
     units,
     verification,
+    webhooks,
     what_if,
 )
 from api.call import Call
@@ -115,6 +116,7 @@ ROUTES: tuple[Route, ...] = (
     *what_if.ROUTES,
     *audit.ROUTES,
     *feeds.ROUTES,
+    *webhooks.ROUTES,
     *books.ROUTES,
     *proofs.ROUTES,
     *held.ROUTES,
@@ -141,7 +143,13 @@ def make_app(
     aiohttp's own unpacking of bodies is off: a packed body is refused, so no gzip bomb goes off.
     Its access log is off: the guard writes one line for each request.
     """
-    app = web.Application(handler_args={"auto_decompress": False, "access_log": None})
+    app = web.Application(
+        handler_args={
+            "auto_decompress": False,
+            "access_log": None,
+            "keepalive_timeout": settings.idle_seconds,
+        }
+    )
     metrics = metrics or Metrics()
     door = Door(ledger, views, settings, metrics)
     app[DOOR] = door

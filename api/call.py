@@ -249,5 +249,7 @@ class Call:
         if seconds := retry_after(no):
             headers["Retry-After"] = seconds
         if body["status"] == 401:
-            headers["WWW-Authenticate"] = 'Bearer realm="timebank"'
+            shown = self.request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")[0]
+            said = ', error="invalid_token"' if shown.lower() == "bearer" else ""
+            headers["WWW-Authenticate"] = f'Bearer realm="timebank"{said}'  # RFC 6750, section 3
         return Reply(body["status"], headers, orjson.dumps(body))

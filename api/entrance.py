@@ -1,5 +1,6 @@
 """The way in: key, role, path, query and body of a request, checked before its handler runs."""
 
+import asyncio
 import hashlib
 import re
 from typing import Any
@@ -46,7 +47,7 @@ def entrance(route: Route) -> Handler:
             return await inside(call)
         shown = _presented(call.request)
         door = call.door
-        key = call.ledger.keyring.recall(shown) or await door.callers.find(shown)
+        key = call.ledger.keyring.recall(shown) or await door.callers.find(shown, call.request_id)
         if key is None:
             raise Refused("unauthenticated")
         call.key = key
@@ -117,7 +118,7 @@ def _plain(model: type[BaseModel]) -> Any:
 
 
 def _presented(request: web.Request) -> str:
-    """The key in the request's head (RFC 6750, section 2.1)."""
+    """The key or token in the request's head (RFC 6750, section 2.1)."""
     scheme, _, presented = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme not in ("Bearer", "bearer"):
         raise Refused("unauthenticated")
@@ -134,7 +135,12 @@ async def _body(call: Call) -> bytes:
 
     content = bodies.body_at_hand(call.request, bytes_max)
     if content is None:
-        content = await bodies.read_body(call.request, bytes_max, hold)
+        seconds = call.door.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                content = await bodies.read_body(call.request, bytes_max, hold)
+        except TimeoutError:
+            raise Refused("too_slow", seconds=seconds) from None
     elif len(content) >= HELD_BYTES_MIN:
         hold(len(content))
     if len(content) > KIB:

@@ -28,7 +28,7 @@ from ledger import store
 from ledger.keys import find_key
 from ledger.units import Refused
 from projections import trail
-from projections.views import stored_mark
+from projections.views import MANY, REST_SECONDS, stored_mark
 
 PAGE = 200
 LOOK_SECONDS = 1.0  # a feed that has nothing to tell looks so often whether it should end
@@ -38,11 +38,6 @@ LONGEST_SECONDS = 3_600.0  # then whoever listens shows the key anew
 STALLED_SECONDS = 60.0  # that a page may take to be read
 RETRY_MS = 2_000
 RETRY_AFTER_SECONDS = 5
-
-MANY = 16
-REST_SECONDS = 0.1
-"""Where many come at once more come in a moment: they are told together, and the views, which hurry
-while somebody waits for them, may rest meanwhile."""
 
 _POSITION = re.compile(LAST_EVENT_ID_PATTERN, re.ASCII)
 
@@ -129,7 +124,7 @@ async def _tell(call: Call, response: web.StreamResponse, after: int) -> None:
             looked_at = clock()
             if views.position > after:
                 page = await _in_thread(call, _next_page, call, after, asked)
-        after = page.looked_to
+        before, after = after, page.looked_to
         if page.events:
             told = after
             await _write(response, b"".join(page.events))
@@ -140,9 +135,9 @@ async def _tell(call: Call, response: web.StreamResponse, after: int) -> None:
             told, written_at = after, clock()
         if _is_gone(call.request):
             return
-        if len(page.events) >= MANY and not page.more:
-            await feeds.pause(REST_SECONDS)
         if not page.more:
+            if after - before >= MANY:  # the views hurry while somebody waits for them
+                await feeds.pause(REST_SECONDS)
             await views.wait_for(after + 1, LOOK_SECONDS)
 
 

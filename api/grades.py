@@ -25,7 +25,7 @@ from api.contract import (
     Written,
 )
 from api.lists import answer_page
-from api.members import sight_of
+from api.members import Sight, sight_of
 from api.problems import FieldError, Invalid
 from ledger.commands import AppealGrade, DecideAppeal, OverrideGrade
 from ledger.desk import Done
@@ -97,11 +97,14 @@ class AppealWritten(Written):
     status: Literal["open", "upheld", "dismissed"]
 
 
+Why = Annotated[str | None, Field(description="Null for an organisation that has joined.")]
+
+
 class Override(BaseModel):
     """What an administrator said of a subject last."""
 
     grade: GradeName
-    reason: str
+    reason: Why
     until: DayText
     recorded_at: InstantText
 
@@ -110,7 +113,7 @@ class Appeal(BaseModel):
     """The last appeal against a grade."""
 
     id: Uuid
-    reason: str
+    reason: Why
     status: Literal["open", "upheld", "dismissed"]
     decided_reason: str | None
     recorded_at: InstantText
@@ -326,23 +329,40 @@ async def indexes(call: Call) -> web.Response:
 
 def _visible_grades(connection: Connection, key: Key, query: GradesQuery) -> Listed:
     subject = query.subject
+    sight: Sight | None = "whole"
     if key.role not in ("admin", "auditor"):
         subject = subject or _own_subject(key)
-        if not _is_visible(connection, key, subject):
-            return Listed([], None)
+        sight = _sight_of(connection, key, subject)
+    if sight is None:
+        return Listed([], None)
     day, until = _moment(connection, query.as_of)
     page = grades.listing(
         connection, day, query.after, query.limit, subject=subject, unit=query.unit, until=until
     )
-    return Listed([_explained(connection, found) for found in page.items], page.next)
+    told = [_shown(_explained(connection, found), sight) for found in page.items]
+    return Listed(told, page.next)
 
 
 def _visible_grade(
     connection: Connection, key: Key, subject: str, as_of: date | None
 ) -> Fields | None:
-    if not _is_visible(connection, key, subject):
+    sight = _sight_of(connection, key, subject)
+    if sight is None:
         return None
-    return grade_of(connection, subject, as_of)
+    return _shown(grade_of(connection, subject, as_of), sight)
+
+
+def _shown(found: Fields, sight: Sight) -> Fields:
+    """A grade as it may be seen; what others know of the member stands in the why."""
+    if sight == "whole":
+        return found
+    found |= dict.fromkeys(("score", "numerator", "denominator", "rising", "inputs", "events"))
+    found["components"] = dict.fromkeys(found["components"])
+    if found["override"] is not None:
+        found["override"]["reason"] = None
+    if found["appeal"] is not None:
+        found["appeal"]["reason"] = found["appeal"]["decided_reason"] = None
+    return found
 
 
 def grade_of(connection: Connection, subject: str, as_of: date | None = None) -> Fields:
@@ -404,21 +424,21 @@ def _own_subject(key: Key) -> str:
     return f"member:{key.member_id}" if key.role == "member" else f"organisation:{key.organisation}"
 
 
-def _is_visible(connection: Connection, key: Key, subject: str) -> bool:
-    """Does the subject stand before this caller? An organisation sees itself, its members, its own.
+def _sight_of(connection: Connection, key: Key, subject: str) -> Sight | None:
+    """How much of a subject the caller sees: an organisation of itself, its members, its own.
 
-    A project is its organisation's.
+    A project is its organisation's. Of a member whom it has joined it sees which grade holds.
     """
     kind, _, name = subject.partition(":")
     if kind == "member":
-        return sight_of(connection, key, name) is not None
+        return sight_of(connection, key, name)
     if kind == "project":
-        return shelves.item(connection, PROJECTS, name, key.organisation) is not None and (
-            key.role != "member"
-        )
+        found = shelves.item(connection, PROJECTS, name, key.organisation)
+        return None if found is None or key.role == "member" else "whole"
     if directory.organisation(connection, name) is None:
-        return False
-    return key.role in ("admin", "auditor") or key.organisation == name
+        return None
+    visible = key.role in ("admin", "auditor") or key.organisation == name
+    return "whole" if visible else None
 
 
 def _today(connection: Connection) -> date:

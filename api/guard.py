@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import hdrs, web
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from api.access_log import AccessLog
 from api.call import Call
@@ -22,7 +21,9 @@ from api.limits import KeyLimits
 from api.log_lines import RequestLog
 from api.metrics import Metrics
 from api.open_feeds import OpenFeeds
+from api.ordinary_writes import kept_answer
 from api.problems import Invalid, No, code_of
+from api.receivers import Receivers
 from api.traces import traces_of
 from api.wrong_codes import WrongCodes
 from ledger import databases, store
@@ -56,16 +57,18 @@ class Door:
         self.metrics = metrics
         self.metrics_open = settings.metrics_open
         self.body_bytes_max = settings.body_bytes_max
+        self.body_seconds = settings.body_seconds
         self.wrong_codes = WrongCodes()
         self.status_lists: dict[object, Document] = {}  # that were signed this minute
         self.readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="reader")
         self.request_log = RequestLog(settings)
         self.feeds = OpenFeeds()
+        self.receivers = Receivers(settings.webhook_allow)
         self.access_log = AccessLog(ledger.store, self.readers)
         self.traces = traces_of(settings)
         self.signer = Signer(views, settings, ledger.secrets, ledger.committer.clock)
         self.office = Office(ledger, self.signer, settings.address)
-        self.callers = Callers(ledger.keyring, self.readers)
+        self.callers = Callers(ledger.keyring, self.readers, settings)
         self.limits = KeyLimits(
             settings.key_requests_per_minute, settings.key_requests_at_once, self.body_bytes_max
         )
@@ -73,10 +76,8 @@ class Door:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Do what has to be done now and then, beside the requests; at last, all of it."""
-        chores = [
-            asyncio.create_task(self._keep_uses_now_and_then()),
-            asyncio.create_task(self._watch_the_loop()),
-        ]
+        wanted = (self._keep_uses_now_and_then, self._watch_the_loop, *self.callers.chores)
+        chores = [asyncio.ensure_future(chore()) for chore in wanted]
         try:
             yield
         finally:
@@ -106,7 +107,9 @@ class Door:
         """Write when keys were last used; what cannot be written now waits for the next time."""
         try:
             self.ledger.keyring.uses.keep(self.ledger.store.writing)
-        except OperationalError as away:
+        except DBAPIError as away:
+            if not databases.is_away(away):
+                raise
             log.warning("uses_not_kept", error=type(away.orig).__name__)
 
     async def _keep_uses_now_and_then(self) -> None:
@@ -210,14 +213,8 @@ def _log(tell: Callable[..., None], event: str, call: Call, error: Exception) ->
 
 def _kept_answer(journal: store.Store, once: Once) -> Answer | Refused | None:
     """The answer kept for this very request, or the no to another under the same key."""
-    kept = store.answers.c
-    query = select(kept.fingerprint, kept.status, kept.body).where(
-        kept.scope == once.scope, kept.key == once.key
-    )
     with journal.reading() as connection:
-        row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    if bytes(row.fingerprint) != once.fingerprint:
-        return Refused("idempotency_key_reused")
-    return Answer(row.status, bytes(row.body), replayed=True)
+        try:
+            return kept_answer(connection, once)
+        except Refused as reused:
+            return reused

@@ -54,7 +54,14 @@ def document(routes: Sequence[Route], version: str) -> Json:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "tbk_<live|test>_<8 id>_<40 secret><6 checksum>",
-                }
+                },
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "An access token after RFC 9068 of the issuer that the server's"
+                    " settings name, whose subject was registered; 401 where they name none.",
+                },
             },
             "schemas": {**schemas.definitions, "Problem": _PROBLEM},
             "headers": _HEADERS,
@@ -67,13 +74,13 @@ def problem_codes(route: Route) -> dict[int, list[str]]:
     """Every problem that a route may answer, by status."""
     codes = ["internal", *route.problems]
     if route.roles:
-        codes += ["unauthenticated", "forbidden", "too_many_requests"]
+        codes += ["unauthenticated", "forbidden", "too_many_requests", "issuer_unreachable"]
         codes.append("busy" if route.write else "view_behind")
     if route.path_names:
         codes.append("not_found")
     codes += ["invalid", "bad_encoding"]  # of the query
     if route.takes_body:
-        codes += ["too_large", "unsupported_media_type"]
+        codes += ["too_slow", "too_large", "unsupported_media_type"]
         if JSON in route.media:
             codes.append("malformed_json")
     if route.write and route.method == "POST":
@@ -115,7 +122,7 @@ def _operation(
         "description": _description(route),
         "x-summary-zh": route.summary_zh,
         "x-roles": sorted(route.roles),
-        "security": [{"key": []}] if route.roles else [],
+        "security": [{"key": []}, {"token": []}] if route.roles else [],
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_asked_headers(route)],
         "responses": dict(
             sorted(
@@ -370,7 +377,7 @@ _HEADERS: Json = {
         "schema": {"type": "integer", "minimum": 0},
     },
     "WWW-Authenticate": {
-        "description": "How to show a key (RFC 6750).",
+        "description": "How to show a key or a token (RFC 6750).",
         "schema": {"type": "string"},
     },
 }

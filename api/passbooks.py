@@ -94,6 +94,8 @@ async def read_passbook(call: Call) -> web.StreamResponse:
     if sight is None:
         raise Refused("not_found")
     organisation = call.key.organisation if sight == "joined" else None
+    if call.request.method == "HEAD" and query.format != "json":
+        return await _send_head(call, position)
     match query.format:
         case "csv":
             return await _stream_csv(call, member_id, organisation, position)
@@ -139,7 +141,7 @@ async def _stream_csv(
     call: Call, member_id: str, organisation: str | None, position: int
 ) -> web.StreamResponse:
     """The whole book, a page in memory at a time."""
-    response = web.StreamResponse(headers=_file_headers(call, f"{CSV}; charset=utf-8", position))
+    response = web.StreamResponse(headers=_file_headers(call, position))
     await response.prepare(call.request)
     text = csv_text([COLUMNS])
     after: int | None = 0
@@ -160,7 +162,7 @@ async def _send_xlsx(
     """The whole book, written to a file without a name first."""
     with TemporaryFile() as file:
         await call.look_up(_write_passbook, file, member_id, organisation, call.query)
-        response = web.StreamResponse(headers=_file_headers(call, XLSX, position))
+        response = web.StreamResponse(headers=_file_headers(call, position))
         response.content_length = file.tell()
         await response.prepare(call.request)
         file.seek(0)
@@ -190,9 +192,18 @@ def _write_passbook(
     file.seek(0, 2)
 
 
-def _file_headers(call: Call, content_type: str, position: int) -> dict[str, str]:
-    name = f"passbook-{call.path['id']}.{call.query.format}"
-    headers = call.headers(content_type, position)
+async def _send_head(call: Call, position: int) -> web.StreamResponse:
+    """The head alone (RFC 9110, section 9.3.2): what is streamed behind it would be sent too."""
+    response = web.StreamResponse(headers=_file_headers(call, position))
+    await response.prepare(call.request)
+    await response.write_eof()
+    return response
+
+
+def _file_headers(call: Call, position: int) -> dict[str, str]:
+    form = call.query.format
+    name = f"passbook-{call.path['id']}.{form}"
+    headers = call.headers(XLSX if form == "xlsx" else f"{CSV}; charset=utf-8", position)
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return headers
 

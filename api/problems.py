@@ -19,6 +19,7 @@ STATUS: dict[str, int] = {
     "forbidden": 403,
     "not_found": 404,  # in a path; at a field of the request it is 422
     "method_not_allowed": 405,
+    "too_slow": 408,
     "stale": 412,
     "too_large": 413,
     "unsupported_media_type": 415,
@@ -51,8 +52,12 @@ STATUS: dict[str, int] = {
     "one_of_two": 422,
     "to_oneself": 422,
     "nothing_corrected": 422,
+    "not_a_url": 422,
+    "not_https": 422,
+    "address_not_public": 422,
     "internal": 500,
     "busy": 503,
+    "issuer_unreachable": 503,
     "view_behind": 503,
     "vault_key_changed": 503,
 }
@@ -61,6 +66,7 @@ STATUS: dict[str, int] = {
 RULE_STATUS = 409
 RETRY_AFTER_SECONDS = {
     "busy": "1",
+    "issuer_unreachable": "30",
     "view_behind": "1",
     "vault_key_changed": "30",
 }

@@ -539,6 +539,8 @@ class Desk:
         started = monotonic()
         try:
             answers = self._committer.commit([waiting.job for waiting in batch])
+        except Busy as away:  # the database is, as was told at each attempt
+            answers = [away] * len(batch)
         except BaseException as error:  # the thread must live to answer the next batch
             log.exception("batch failed")
             answers = [error] * len(batch)

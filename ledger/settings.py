@@ -28,6 +28,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from ledger.addresses import Allowed
+
 PREFIX = "TIMEBANK_"
 TOML_FILE = Path("timebank.toml")
 MASK = "********"
@@ -84,12 +86,16 @@ class Settings(BaseSettings):
         ",".join(WORK)
     )  # what this process does beside answering requests
     jobs_every_minutes: Annotated[int, Field(ge=0, le=1_440)] = 60  # while serving; 0: none run
+    webhook_allow: str = ""  # receivers that need not be public: HOST[:PORT] or a network, commas
+    webhook_give_up_hours: Annotated[int, Field(ge=1, le=8_760)] = 72  # in vain, then a dead letter
     metrics_open: bool = False  # answer /metrics to others than the loopback too
     traces_endpoint: Annotated[str | None, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] = (
         None  # of an OTLP/HTTP collector; none: no traces
     )
     metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None  # of `timebank work`
     body_bytes_max: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
+    body_seconds: Annotated[int, Field(ge=1, le=3_600)] = 120  # that a body may take to arrive
+    idle_seconds: Annotated[int, Field(ge=1, le=3_600)] = 75  # for a request's head, or between two
     key_requests_per_minute: Annotated[int, Field(ge=0)] = 600_000  # of one key; 0: no limit
     key_requests_at_once: Annotated[int, Field(ge=0)] = 1_000  # of one key, under way; 0: no limit
     oidc_issuer: str | None = None  # whose access tokens are taken, as they spell it in `iss`
@@ -166,6 +172,12 @@ class Settings(BaseSettings):
         if self.oidc_jwks_url is not None and self.oidc_jwks_file is not None:
             raise PydanticCustomError("oidc_jwks_file", "stands beside oidc_jwks_url: one of two")
         return self
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def _names_receivers(cls, value: str) -> str:
+        Allowed.parse(value)
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -22,6 +22,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ledger import webhook_secrets
 from ledger.personal_data import PERSON_FIELDS, TELLING_AGE, Person, normalise
 from ledger.remembered import Remembered
 from ledger.sealing import PersonKey, SealBroken, Sealing
@@ -354,6 +355,37 @@ class Vault:
             db.execute(update(vault).values(key_check=following.key_check))
         self._sealing = following
         return count
+
+    # --- webhooks ------------------------------------------------------------------------------
+
+    def new_webhook_secret(self, webhook_id: str) -> bytes:
+        """A fresh secret for a webhook that has none; it is told once, and signs from now on."""
+        with self._writing() as db:
+            return webhook_secrets.new_secret(db, self._sealing, webhook_id)
+
+    def replace_webhook_secret(self, webhook_id: str, until: datetime) -> bytes:
+        """A fresh one; the one before signs beside it until an instant. KeyError: there is none."""
+        with self._writing() as db:
+            return webhook_secrets.replace_secret(db, self._sealing, webhook_id, until)
+
+    def webhook_secrets(self, webhook_id: str, at: datetime) -> list[bytes]:
+        """What signs a webhook's messages at an instant, the newest first; none: nothing may."""
+        with self._engine.connect() as db:
+            try:
+                return webhook_secrets.open_secrets(db, self._sealing, webhook_id, at)
+            except SealBroken:
+                self._check_key(db)
+                raise
+
+    def webhook_ids(self) -> list[str]:
+        """The webhooks whose secrets are held, in the order in which they were made."""
+        with self._engine.connect() as db:
+            return webhook_secrets.webhook_ids(db)
+
+    def drop_webhook_secrets(self, webhook_id: str) -> None:
+        """Sign nothing more for a webhook."""
+        with self._writing() as db:
+            webhook_secrets.drop_secrets(db, webhook_id)
 
     # --- for doctor ----------------------------------------------------------------------------
 

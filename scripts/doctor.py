@@ -1,5 +1,6 @@
 """`timebank doctor`: looks at whatever around the ledger may be wrong, one check at a time."""
 
+import asyncio
 import platform
 import re
 import shutil
@@ -39,6 +40,7 @@ LOCK = Path(__file__).with_name("requirements.lock")
 PENDING_FOR = timedelta(hours=1)  # a registration takes milliseconds
 CLOCK_AHEAD_MAX = timedelta(seconds=5)
 FREE_BYTES_MIN = 1 << 30
+FREE_BYTES_LEAST = 1 << 26  # below this the next hours may be the last
 LAG_ENTRIES_MAX = 1_000
 UNSIGNED_FOR = timedelta(minutes=10)  # or ten times what the settings ask for
 
@@ -271,7 +273,7 @@ def disk(given: "Settings") -> Finding:
     """There is room where the files lie."""
     folder = sqlite_file(given).resolve().parent if is_sqlite(given) else Path.cwd()
     free = shutil.disk_usage(folder).free
-    room = ok if free >= FREE_BYTES_MIN else warning
+    room = ok if free >= FREE_BYTES_MIN else warning if free >= FREE_BYTES_LEAST else wrong
     return room("doctor_disk", folder=folder, free=free // (1 << 20))
 
 
@@ -280,6 +282,24 @@ def address(given: "Settings") -> Finding:
     if given.public_url is None:
         return warning("doctor_no_public_url", address=given.address)
     return ok("doctor_address", address=given.address)
+
+
+def tokens(given: "Settings") -> Finding:
+    """The issuer of tokens has keys that verify them, where there is an issuer."""
+    from api.token_keys import KeysUnavailable, fetch_keys
+
+    if given.oidc_issuer is None:
+        return ok("doctor_no_tokens")
+    try:
+        found = asyncio.run(fetch_keys(given))
+    except KeysUnavailable as away:
+        return wrong("doctor_no_token_keys", issuer=given.oidc_issuer, reason=away)
+    return ok(
+        "doctor_tokens",
+        issuer=given.oidc_issuer,
+        count=len(found),
+        algorithm=given.oidc_algorithm,
+    )
 
 
 CHECKS: dict[str, Callable[["Settings"], Finding]] = {
@@ -302,6 +322,7 @@ CHECKS: dict[str, Callable[["Settings"], Finding]] = {
     "clock": clock,
     "disk": disk,
     "address": address,
+    "tokens": tokens,
 }
 
 

@@ -488,6 +488,18 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "证明与凭证中的地址为 {address}，外界无法访问：请设置 TIMEBANK_PUBLIC_URL",
         "papers carry {address}, which the world cannot reach: set TIMEBANK_PUBLIC_URL",
     ),
+    "doctor_no_tokens": (
+        "未设置令牌签发方，只接受密钥",
+        "no issuer is set; keys are the one way in",
+    ),
+    "doctor_tokens": (
+        "{issuer} 有 {count} 个可验证 {algorithm} 的公钥",
+        "{issuer} has {count} public key(s) that verify {algorithm}",
+    ),
+    "doctor_no_token_keys": (
+        "{issuer} 的公钥无法取得：{reason}",
+        "the public keys of {issuer} are not to be had: {reason}",
+    ),
     "doctor_disk": ("{folder}：剩余 {free} MiB", "{folder}: {free} MiB free"),
     # -- verification
     "verified": (

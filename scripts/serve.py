@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from ledger.settings import Settings
 
-DRAIN_SECONDS = 15.0
+DRAIN_SECONDS = 12.0
 """How long requests under way may take once the server was told to stop: longer than a writer waits
 for its turn. A body that has not arrived by then never will; nothing of it was acknowledged."""
 
 BACKLOG = 1_024
+UNREAD_SECONDS = 60.0
+"""How long a client may read nothing of what it was answered, before it is cut off."""
 
 HOST = click.option("--host", help=explained("监听地址", "address to listen at"))
 PORT = click.option(
@@ -128,14 +130,10 @@ async def _serve(
     runner = web.AppRunner(app, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
     try:
-        passed = _passed_socket()
-        site: web.BaseSite = (
-            web.TCPSite(runner, host, port, backlog=BACKLOG)
-            if passed is None
-            else web.SockSite(runner, passed, backlog=BACKLOG)
-        )
         try:
-            await site.start()
+            for listening in _passed_sockets() or _sockets(host, port):
+                _bound(listening)
+                await web.SockSite(runner, listening, backlog=BACKLOG).start()
         except OSError as error:
             raise Stopped(
                 "address_taken",
@@ -155,14 +153,41 @@ async def _serve(
         await runner.cleanup()
 
 
-def _passed_socket() -> socket.socket | None:
-    """The listening socket that whoever started us holds open, so that no caller meets a shut door.
+def _passed_sockets() -> list[socket.socket]:
+    """The listening sockets that whoever started us holds open: no caller meets a shut door.
 
     After sd_listen_fds(3): LISTEN_FDS says how many there are, LISTEN_PID whom they are for.
     """
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
-        return None
-    return socket.socket(fileno=FIRST_PASSED_FD)
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    many = int(os.environ.get("LISTEN_FDS", "0"))
+    return [socket.socket(fileno=FIRST_PASSED_FD + number) for number in range(many)]
+
+
+def _sockets(host: str, port: int) -> list[socket.socket]:
+    """A socket at each address of the host; OSError where one is taken or not ours."""
+    made: list[socket.socket] = []
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, _, _, _, address in found:
+        taken = made[0].getsockname()[1] if made and port == 0 else port
+        made.append(
+            socket.create_server(
+                (str(address[0]), taken), family=family, backlog=BACKLOG, dualstack_ipv6=False
+            )
+        )
+    return made
+
+
+def _bound(listening: socket.socket) -> None:
+    """Have the system cut off whoever reads nothing of an answer for so long (tcp(7), RFC 5482).
+
+    What is accepted inherits it.
+    """
+    if listening.family in (socket.AF_INET, socket.AF_INET6) and hasattr(
+        socket, "TCP_USER_TIMEOUT"
+    ):
+        milliseconds = int(UNREAD_SECONDS * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _address(host: str, port: int) -> str:

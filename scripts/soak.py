@@ -39,12 +39,12 @@ from scripts.bench_houses import (
     wait_for,
 )
 from scripts.printing import Exit
-from scripts.serve import DRAIN_SECONDS
 from scripts.soak_verdict import Sample
 
 SHARE = 0.6
 WINDOWS = 20
 LOOK_SECONDS = 1.0
+END_SECONDS = 15.0  # that a process may take to end
 CATCH_UP_SECONDS = 120
 SHORT = {"learn": 8.0, "load": 60.0}
 LEARN_SECONDS = 30.0
@@ -149,7 +149,7 @@ def one(
         rows.append(told(each, grown))
         if grown > limit:
             against.append(f"{each.name} grew by {grown:.1%} in the second half")
-        if each.ended != 0 or each.ending_seconds > DRAIN_SECONDS:
+        if each.ended != 0 or each.ending_seconds > END_SECONDS:
             against.append(f"{each.name} ended with {each.ended} in {each.ending_seconds:.1f} s")
     found = {
         "backend": name,
@@ -207,7 +207,7 @@ def stop(watched: Watched) -> None:
     begun = monotonic()
     watched.process.send_signal(signal.SIGTERM)
     try:
-        watched.ended = watched.process.wait(2 * DRAIN_SECONDS)
+        watched.ended = watched.process.wait(2 * END_SECONDS)
     except subprocess.TimeoutExpired:
         watched.ended = None
     watched.ending_seconds = monotonic() - begun

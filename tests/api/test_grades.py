@@ -68,6 +68,29 @@ async def test_grades_are_seen_by_whom_they_concern(house: House) -> None:
     assert balance.json["grade"] == "G1"
 
 
+async def test_an_organisation_that_has_joined_sees_which_grade_holds_and_not_why(
+    house: House,
+) -> None:
+    member_id = await joined(house)
+    subject = f"member:{member_id}"
+    computed(house, subject)
+    appeal = await house.verifier.post(f"/v1/grades/{subject}/appeal", {"reason": "系统故障"})
+    assert appeal.status == 201
+    await house.admin.post(f"/v1/grades/{subject}/override", {**G3, "grade": "G2"})
+    path = f"/v1/grades/{subject}?min_position={house.position}"
+    home, seen = [(await one.get(path)).json for one in (house.poster, house.other_poster)]
+    assert home["inputs"]["minutes"] == 1_200
+    assert (home["override"]["reason"], home["appeal"]["reason"]) == (G3["reason"], "系统故障")
+    assert seen == home | {
+        **dict.fromkeys(("score", "numerator", "denominator", "rising", "inputs", "events")),
+        "components": dict.fromkeys(home["components"]),
+        "override": home["override"] | {"reason": None},
+        "appeal": home["appeal"] | {"reason": None},
+    }
+    listed = await house.other_poster.get(f"/v1/grades?subject={subject}")
+    assert listed.json["data"] == [seen]
+
+
 async def test_a_subject_without_an_override_is_ungraded(house: House) -> None:
     found = await house.admin.get("/v1/grades/organisation:org-b")
     assert {

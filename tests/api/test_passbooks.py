@@ -1,5 +1,6 @@
 """Balance and passbook over HTTP: the totals for those who may know them, lines for the others."""
 
+import asyncio
 import csv
 import io
 from datetime import UTC, datetime
@@ -192,3 +193,23 @@ def _queries(engine: Engine) -> list[str]:
 
     event.listen(engine, "before_cursor_execute", listen)
     return asked
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+async def test_a_head_of_a_book_has_no_body_that_the_next_answer_is_mistaken_for(
+    house: House, form: str
+) -> None:
+    member_id, position = await lived(house)
+    host, _, port = house.poster.base.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    key = f" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.poster.text}\r\n".encode()
+    path = f"/v1/members/{member_id}/passbook?format={form}&min_position={position}"
+    writer.write(f"HEAD {path}".encode() + key + b"\r\n")
+    writer.write(b"GET /v1/units/lake" + key + b"Connection: close\r\n\r\n")
+    answered = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    first, second, third = answered.split(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert b"Content-Disposition: attachment" in first
+    assert second.startswith(b"HTTP/1.1 200 ")
+    assert third.startswith(b'{"code":"lake"')

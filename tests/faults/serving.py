@@ -82,7 +82,7 @@ class Server:
         assert self.process is not None
         self.process.terminate()
         self.process.join(STOPS_SECONDS)
-        assert self.process.exitcode == 0
+        assert self.process.exitcode == 0, self.log.read_text()[-2_000:]
 
     def bugs(self) -> list[bytes]:
         """The lines of the log that tell of a bug: a 500, a traceback, a thread that ended."""
@@ -103,7 +103,8 @@ def serving(house: House, servers: int = 1, **variables: str) -> Iterator[list[S
         for server in started:
             if server.process is not None and server.process.exitcode is None:
                 server.kill()
-    assert [line for server in started for line in server.bugs()] == []
+    bugs = [line.decode() for server in started for line in server.bugs()]
+    assert bugs == []
 
 
 def house_of(tmp_path: Path, database_url: str | None = None) -> House:

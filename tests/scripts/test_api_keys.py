@@ -1,9 +1,13 @@
 """API keys from the command line."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
+import orjson
 import pytest
 from sqlalchemy import update
 
@@ -13,7 +17,8 @@ from ledger.units import new_id, recorded_text
 from scripts import api_keys
 from scripts.door import opened_journal
 from scripts.printing import Exit
-from tests.scripts.typed import timebank
+from tests.api.issuer import jwk, private, token
+from tests.scripts.typed import program, timebank
 
 TEXT = re.compile(r"tbk_live_([0-9A-Za-z]{8})_[0-9A-Za-z]{46}")
 
@@ -237,3 +242,66 @@ def test_a_subject_that_no_token_can_name_is_usage(made):
 
 def test_the_roles_are_those_of_the_ledger():
     assert api_keys.ROLES == ROLES
+
+
+# --- the issuer of tokens ------------------------------------------------------------------------
+
+
+def doctor_on_tokens() -> tuple[str, str]:
+    said = timebank("doctor --json")
+    (found,) = [check for check in said.json["checks"] if check["check"] == "tokens"]
+    return found["status"], found["detail"]
+
+
+def test_the_doctor_looks_for_the_keys_of_the_issuer(made, monkeypatch):
+    assert doctor_on_tokens() == ("ok", "no issuer is set; keys are the one way in")
+    monkeypatch.setenv("TIMEBANK_OIDC_ISSUER", ISSUER)
+    monkeypatch.setenv("TIMEBANK_OIDC_AUDIENCE", "timebank")
+    monkeypatch.setenv("TIMEBANK_OIDC_JWKS_FILE", "jwks.json")
+    status, detail = doctor_on_tokens()
+    assert (status, "No such file or directory: jwks.json" in detail) == ("wrong", True)
+    (made / "jwks.json").write_bytes(orjson.dumps({"keys": [jwk(private("RS256"), "k-1")]}))
+    assert doctor_on_tokens() == ("ok", f"{ISSUER} has 1 public key(s) that verify RS256")
+    monkeypatch.setenv("TIMEBANK_OIDC_ALGORITHM", "ES256")
+    status, detail = doctor_on_tokens()
+    assert (status, "no key in it verifies ES256" in detail) == ("wrong", True)
+    monkeypatch.delenv("TIMEBANK_OIDC_JWKS_FILE")
+    monkeypatch.setenv("TIMEBANK_OIDC_ISSUER", "http://127.0.0.1:1")
+    assert doctor_on_tokens()[0] == "wrong"
+
+
+def test_a_server_says_in_its_log_why_a_token_is_refused_and_never_which(made):
+    """The whole program, with the issuer's keys in a file: in with a token, out without."""
+    (made / "jwks.json").write_bytes(orjson.dumps({"keys": [jwk(private("RS256"), "k-1")]}))
+    said = {
+        "TIMEBANK_OIDC_ISSUER": ISSUER,
+        "TIMEBANK_OIDC_AUDIENCE": "timebank",
+        "TIMEBANK_OIDC_JWKS_FILE": "jwks.json",
+        "TIMEBANK_LOG_FORMAT": "json",
+    }
+    timebank(f"key create --role auditor --actor A --subject s-1 --issuer {ISSUER}")
+    now = int(time.time())
+    head = {"alg": "RS256", "typ": "at+jwt", "kid": "k-1"}
+    claims = {"iss": ISSUER, "aud": "timebank", "sub": "s-1", "exp": now + 600}
+    good = token(private("RS256"), head, claims)
+    late = token(private("RS256"), head, claims | {"exp": now - 600})
+    serving = program("serve --port 0 --json", made, **said)
+    assert serving.stdout
+    address = orjson.loads(serving.stdout.readline())["address"]
+    answers = []
+    for shown in (good, late):
+        asked = Request(f"{address}/v1/units", headers={"Authorization": f"Bearer {shown}"})  # noqa: S310
+        try:
+            with urlopen(asked, timeout=60) as answer:  # noqa: S310
+                answers.append(answer.status)
+        except HTTPError as no:
+            answers.append(no.code)
+            no.close()
+    serving.terminate()
+    _, log = serving.communicate(timeout=60)
+    assert (answers, serving.returncode) == ([200, 401], 0)
+    assert '"why":"expired"' in log
+    for shown in (good, late):
+        assert not any(part in log for part in shown.split("."))
+    (key,) = [key for key in keys().values() if key["subject"] == "s-1"]
+    assert key["last_used_at"]  # written as the server stopped

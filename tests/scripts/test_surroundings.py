@@ -1,6 +1,7 @@
 """The doctor looks at what a ledger stands on: files, the server, what is kept elsewhere."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -67,6 +68,15 @@ def test_a_log_beside_a_file_that_others_may_read_is_told(made):
         reader.execute("SELECT count(*) FROM entries").fetchone()  # or its log would be taken away
         (made / "timebank.db-wal").chmod(0o644)
         assert found("files") == ("warning", "others may read or write: chmod 600 timebank.db-wal")
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "status"), [(1024, "ok"), (1023, "warning"), (64, "warning"), (63, "wrong")]
+)
+def test_a_disk_that_fills_is_told_in_time(made, monkeypatch, mebibytes, status):
+    usage = shutil.disk_usage(made)._replace(free=mebibytes << 20)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+    assert found("disk") == (status, f"{made}: {mebibytes} MiB free")
 
 
 # --- the database --------------------------------------------------------------------------------

@@ -5,15 +5,16 @@ work as libpq documents them. Tables are unqualified everywhere: the schema is t
 """
 
 import hashlib
+import os
 import select
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -24,6 +25,16 @@ WAIT_SECONDS = 10
 
 ABANDONED_SECONDS = 60
 """A writer that says nothing for so long within its transaction is cut off, and its lock freed."""
+
+PATIENCE: dict[str, str | int] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""What libpq is told where nobody else tells it: a host that vanished is given up in seconds, in 5
+where it is called and in 25 amid a transaction; the system's own patience is many minutes."""
 
 
 class NotReplicated(OperationalError):
@@ -101,6 +112,7 @@ def _open_sqlite(url: str, schema: str, durable: bool) -> Engine:
     engine = create_engine(
         url,
         connect_args={"timeout": WAIT_SECONDS},
+        max_overflow=-1,  # never more than there are threads, and none waits for another
         execution_options={"schema": schema},
         hide_parameters=True,  # an error is logged, and a value may be a name
     )
@@ -127,12 +139,13 @@ def _open_sqlite(url: str, schema: str, durable: bool) -> Engine:
 def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
     conninfo = url.replace("+psycopg", "", 1) if "+psycopg" in url.partition(":")[0] else url
     try:
-        conninfo_to_dict(conninfo)
+        conninfo = make_conninfo(conninfo, **_patience(conninfo_to_dict(conninfo)))
     except psycopg.ProgrammingError:  # what it says may quote the password
         raise ValueError("libpq cannot read the address of the database") from None
     engine = create_engine(
         "postgresql+psycopg://",
         creator=lambda: psycopg.connect(conninfo, fallback_application_name="timebank"),
+        max_overflow=-1,  # as above
         execution_options={"schema": schema},
         hide_parameters=True,  # an error is logged, and a value may be a name
         use_native_hstore=False,  # saves a question at each new connection
@@ -168,6 +181,14 @@ def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
             raise DisconnectionError
 
     return engine
+
+
+def _patience(given: Mapping[str, Any]) -> dict[str, str | int]:
+    """Of PATIENCE what neither the address nor the environment tells; nothing beside a service."""
+    if "service" in given or "PGSERVICE" in os.environ:
+        return {}
+    told = {*given, *(["connect_timeout"] if "PGCONNECT_TIMEOUT" in os.environ else [])}
+    return {name: value for name, value in PATIENCE.items() if name not in told}
 
 
 # --- transactions --------------------------------------------------------------------------------

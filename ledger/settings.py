@@ -6,6 +6,7 @@ never shown: not by `shown`, not by `repr`, not in the error that refuses one.
 """
 
 import os
+import re
 import tomllib
 from contextvars import ContextVar
 from ipaddress import ip_address
@@ -142,13 +143,15 @@ class Settings(BaseSettings):
     def _names_a_database(cls, value: str) -> str:
         # What SQLAlchemy says of a URL may quote its password.
         try:
-            url = make_url(value)
+            url, further = _read_url(value)
         except (ArgumentError, ValueError):
             raise ValueError("is not a database URL") from None
         if url.get_backend_name() not in ("sqlite", "postgresql"):
             raise ValueError("is neither sqlite:///FILE nor postgresql://...")
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
             raise ValueError("names no file: a ledger on SQLite is a file")
+        if further and url.get_backend_name() != "postgresql":
+            raise ValueError("names several hosts: only postgresql://... has such")
         return value
 
     @field_validator("oidc_issuer", "oidc_jwks_url")
@@ -283,7 +286,7 @@ def _masked(value: object) -> str | int | bool | None:
             return MASK
         case str() if "://" in value:
             try:
-                return _masked_url(make_url(value))
+                return _masked_url(*_read_url(value))
             except (ArgumentError, ValueError):
                 return MASK
         case Path():
@@ -294,7 +297,29 @@ def _masked(value: object) -> str | int | bool | None:
             raise TypeError(f"a setting of type {type(value).__name__} has no form to be shown in")
 
 
-def _masked_url(url: URL) -> str:
-    if "password" in url.query:
-        url = url.update_query_dict({"password": "***"})
-    return url.render_as_string(hide_password=True)
+def _masked_url(url: URL, further: str) -> str:
+    secret = {"password", "sslpassword"} & url.query.keys()
+    url = url.update_query_dict(dict.fromkeys(sorted(secret), "***"))
+    shown = url.render_as_string(hide_password=True)
+    end_of_host = _END_OF_HOST.search(shown, shown.index("://") + len("://"))
+    at = len(shown) if end_of_host is None else end_of_host.start()
+    return f"{shown[:at]}{further}{shown[at:]}"
+
+
+def _read_url(value: str) -> tuple[URL, str]:
+    """An address with its first host, and as a text the further ones, which only libpq knows.
+
+    ArgumentError or ValueError where it is none.
+    """
+    several = _SEVERAL_HOSTS.fullmatch(value)
+    if several is None:
+        return make_url(value), ""
+    for host in several["further"][1:].split(","):
+        make_url(f"postgresql://{host}")
+    return make_url(several["before"] + several["after"]), several["further"]
+
+
+_SEVERAL_HOSTS = re.compile(
+    r"(?P<before>[a-z+]+://([^/?@]*@)?[^/?@,]+)(?P<further>(,[^/?@,]+)+)(?P<after>([/?].*)?)"
+)
+_END_OF_HOST = re.compile(r"[/?]")

@@ -125,6 +125,9 @@ def test_a_mistyped_variable_of_the_environment_is_pointed_out(
         ({"database_url": "sqlite://"}, "database_url"),
         ({"database_url": "sqlite:///:memory:"}, "database_url"),
         ({"database_url": "mysql://h/db"}, "database_url"),
+        ({"database_url": "mysql://h,i/db"}, "database_url"),
+        ({"database_url": "postgresql://h:1,i:port/db"}, "database_url"),
+        ({"database_url": "sqlite://h,i/db"}, "database_url"),
     ],
 )
 def test_a_malformed_setting_is_refused_by_name(flags: dict[str, object], named: str) -> None:
@@ -152,8 +155,30 @@ def test_no_secret_is_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://h1:1,h2:2/db?target_session_attrs=read-write", ...),
+        ("postgresql://h1,h2,[::1]:3", ...),
+        ("postgresql://bank@h1,h2:2?target_session_attrs=read-write", ...),
+        ("postgresql://bank:geheim@h1:1,h2:2/db", "postgresql://bank:***@h1:1,h2:2/db"),
+        ("postgresql://h1,h2/db?password=geheim", "postgresql://h1,h2/db?password=%2A%2A%2A"),
+        ("postgresql://h1/db?sslpassword=geheim", "postgresql://h1/db?sslpassword=%2A%2A%2A"),
+        ("postgresql://bank:geh,eim@h1/db", "postgresql://bank:***@h1/db"),
+    ],
+)
+def test_an_address_of_several_hosts_is_taken_and_shown_as_it_was_given(
+    given: str, shown: object
+) -> None:
+    settings = Settings.load(database_url=given)
+    assert settings.database_url == given
+    rows = {row.name: row.value for row in settings.shown()}
+    assert rows["database_url"] == (given if shown is ... else shown)
+
+
+@pytest.mark.parametrize(
     "flags",
     [
+        {"database_url": "postgresql://bank:geheim@h,h:port/db"},
         {"database_url": "postgres:://bank:geheim@h/db"},
         {"database_url": "mysql://bank:geheim@h/db"},
         {"database_url": "postgresql://bank:geheim@h:port/db"},

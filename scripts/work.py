@@ -73,6 +73,7 @@ def working(
 
     Whoever does not read on for the views follows those who do.
     """
+    from api.deliveries import delivering
     from scripts.due_jobs import scheduled
 
     if "views" in given.works:
@@ -88,7 +89,11 @@ def working(
         views.follow()
     every_minutes = given.jobs_every_minutes if "jobs" in given.works else 0
     try:
-        with scheduled(ledger, views, every_minutes, metrics) as jobs:
-            yield [thread for thread in (views.thread, jobs) if thread is not None]
+        with (
+            scheduled(ledger, views, every_minutes, metrics) as jobs,
+            delivering(ledger, views, given) as deliveries,
+        ):
+            threads = (views.thread, jobs, deliveries)
+            yield [thread for thread in threads if thread is not None]
     finally:
         views.close()

@@ -118,18 +118,22 @@ async def test_a_verifier_sees_the_webhooks_of_its_organisation(each_house: Hous
         assert [hook["id"] for hook in listed] == [hook["id"] for hook in expected]
     for hook in (theirs, everything):
         path = f"/v1/webhooks/{hook['id']}"
-        for method, below in (
-            ("GET", ""),
-            ("DELETE", ""),
-            *(("POST", f"/{verb}") for verb in VERBS),
-            ("GET", "/attempts"),
-            ("GET", "/dead-letters"),
-            ("GET", "/dead-letters/1"),
-            ("POST", "/dead-letters/1/retry"),
+        for method, asked in (
+            ("GET", f"{path}"),
+            ("DELETE", f"{path}"),
+            ("POST", f"{path}/pause"),
+            ("POST", f"{path}/resume"),
+            ("POST", f"{path}/replay"),
+            ("POST", f"{path}/rotate-secret"),
+            ("POST", f"{path}/test"),
+            ("GET", f"{path}/attempts"),
+            ("GET", f"{path}/dead-letters"),
+            ("GET", f"{path}/dead-letters/1"),
+            ("POST", f"{path}/dead-letters/1/retry"),
         ):
-            body = {"position": 0} if below == "/replay" else None
-            said = await each_house.verifier.ask(method, path + below, body)
-            assert (said.status, said.code) == (404, "not_found"), (method, below)
+            body = {"position": 0} if asked.endswith("replay") else None
+            said = await each_house.verifier.ask(method, asked, body)
+            assert (said.status, said.code) == (404, "not_found"), asked
     assert rows(each_house) == (4, 4)
 
 
@@ -402,8 +406,10 @@ async def test_a_webhook_leaves_no_fact(hooked: tuple[House, dict[str, Any]]) ->
     house, hook = hooked
     before = house.position
     for verb in VERBS:
-        await house.verifier.post(f"/v1/webhooks/{hook['id']}/{verb}", {"position": 0})
-    await house.verifier.ask("DELETE", f"/v1/webhooks/{hook['id']}")
+        body = {"position": 0} if verb == "replay" else None
+        said = await house.verifier.post(f"/v1/webhooks/{hook['id']}/{verb}", body)
+        assert said.status == 200
+    assert (await house.verifier.ask("DELETE", f"/v1/webhooks/{hook['id']}")).status == 204
     assert house.position == before
 
 

@@ -145,9 +145,10 @@ class Door:
             call = Call(self, route, request)
             metrics.under_way += 1
             try:
-                response = await enter(call)
-            except (Refused, Invalid) as no:
-                response = await self._say_no(call, no)
+                try:
+                    response = await enter(call)
+                except (Refused, Invalid) as no:
+                    response = await self._say_no(call, no)
             except Busy:
                 response = call.refuse(Refused("busy"))
             except WrongVaultKey:
@@ -215,6 +216,9 @@ def _kept_answer(journal: store.Store, once: Once) -> Answer | Refused | None:
     """The answer kept for this very request, or the no to another under the same key."""
     with journal.reading() as connection:
         try:
-            return kept_answer(connection, once)
+            kept = kept_answer(connection, once)
         except Refused as reused:
             return reused
+    if kept is not None:
+        journal.confirm()
+    return kept

@@ -89,6 +89,15 @@ def sibling_url(url: str, store: Literal["views", "vault"]) -> str:
     return journal.set(database=str(beside)).render_as_string()
 
 
+def server_of(connection: Connection) -> str:
+    """Which server answers: another after a failover, and after a restart; of SQLite always one.
+
+    What was read of one may never have come to the next: nothing remembered holds there.
+    """
+    server: str = connection.info.get("server", "")
+    return server
+
+
 def create_schema(connection: Connection) -> None:
     """Make the schema that the connection's tables are to stand in, if there is none."""
     if connection.dialect.name == "postgresql":
@@ -154,14 +163,16 @@ def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
     @event.listens_for(engine, "connect", insert=True)  # before SQLAlchemy asks for the schema
     def configure(driver: psycopg.Connection[Any], record: Any) -> None:
         # Whatever the server's own setting: a journal's commit is on disk, a view's need not be.
-        driver.execute(
-            "SELECT set_config('search_path', quote_ident(%s), false),"
+        cursor = driver.execute(
+            "SELECT pg_postmaster_start_time()::text,"
+            " set_config('search_path', quote_ident(%s), false),"
             " set_config('synchronous_commit', CASE"
             " WHEN NOT %s THEN 'off'"
             " WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'"
             " ELSE current_setting('synchronous_commit') END, false)",
             (schema, durable),
         )
+        record.info["server"], *_ = cursor.fetchall()[0]
         driver.commit()
         warnings: list[str] = []
         record.info["warnings"] = warnings
@@ -200,7 +211,8 @@ def writing(
 ) -> Iterator[Connection]:
     """A transaction that commits at the end; one at a time among all processes on the store.
 
-    `committed` is called after the commit, which it cannot undo.
+    `committed` is called after the commit, which it cannot undo. NotReplicated where the standby
+    that the server waits for may not have it.
     """
     with engine.connect() as connection:
         connection.execution_options(writing=True)
@@ -247,18 +259,26 @@ def advisory_key(schema: str) -> int:
 
 
 def _take_turn(connection: Connection) -> bool:
-    """Wait for the writers before us; whether this server waits for a standby at each commit."""
+    """Wait for the writers before us; whether this server waits for a standby at each commit.
+
+    OperationalError where it is no primary any more, and the next connection is a new one.
+    """
     if connection.dialect.name == "sqlite":
         return False  # BEGIN IMMEDIATE has waited
     key = advisory_key(schema_name(connection.engine))
-    *_, standbys = connection.exec_driver_sql(_TAKE_TURN, (key,)).one()
+    *_, standbys, read_only = connection.exec_driver_sql(_TAKE_TURN, (key,)).one()
+    if read_only == "on":
+        connection.engine.dispose()  # the others lead to the same server
+        connection.invalidate()
+        raise OperationalError("BEGIN", None, psycopg.OperationalError("the server only reads"))
     return bool(standbys)
 
 
 _TAKE_TURN = (
     f"SELECT set_config('lock_timeout', '{WAIT_SECONDS}s', true),"
     f" set_config('idle_in_transaction_session_timeout', '{ABANDONED_SECONDS}s', true),"
-    " pg_advisory_xact_lock(%s), current_setting('synchronous_standby_names')"
+    " pg_advisory_xact_lock(%s), current_setting('synchronous_standby_names'),"
+    " current_setting('transaction_read_only')"
 )
 
 _WAIT_EVEN_IF_NOTHING_WAS_WRITTEN = (

@@ -21,7 +21,7 @@ import msgspec
 from sqlalchemy import Connection, delete
 from sqlalchemy.exc import DBAPIError
 
-from ledger import journal, keys, store
+from ledger import databases, journal, keys, store
 from ledger.commands import Command, Keys
 from ledger.events import Entry, Event, PostedContent, RecordEvent, encode
 from ledger.rules import RULEBOOK, STATES, State
@@ -158,6 +158,7 @@ class Committer:
         self._store = opened
         self.clock = clock
         self._cache: OrderedDict[str, _Held] = OrderedDict()
+        self._server = ""  # that the cache was read from
         self._read_to = 0
         self._last_recorded = datetime.min.replace(tzinfo=UTC)
         self._prune_after = 0.0
@@ -195,8 +196,14 @@ class Committer:
     def _open(self, connection: Connection) -> _Batch:
         """Fold what others wrote since, so that decisions are exact with many processes."""
         last = store.last_position(connection)
-        if last - self._read_to > CATCH_UP_ENTRIES_MAX or last < self._read_to:
+        server = databases.server_of(connection)
+        if (
+            server != self._server  # it may never have had what the one before had at last
+            or last - self._read_to > CATCH_UP_ENTRIES_MAX
+            or last < self._read_to
+        ):
             self._forget_all()
+            self._server = server
         if not self._cache:
             self._read_to = max(0, last - 1)  # nothing to keep up to date but the last instant
         for page in journal.all_entries(connection, self._read_to, last):

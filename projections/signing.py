@@ -85,6 +85,7 @@ class Signer:
         self._thread: threading.Thread | None = None
         self._asked: list[datetime] = []
         self._last: Checkpoint | None = None  # that this process knows of
+        self._confirmed: Kept | None = None
 
     @property
     def signed(self) -> int:
@@ -106,6 +107,7 @@ class Signer:
                 else:
                     signed = self._keep(seen)
                 if signed is not None:
+                    self._confirm(signed)
                     self._last = Note.parse(signed.note).checkpoint
                     self._append_to_file()  # of an earlier one too, if that did not come so far
                     return signed
@@ -116,6 +118,7 @@ class Signer:
             kept = checkpoints.last(connection)
         now = self._clock()
         if kept is not None:
+            self._confirm(kept)
             if kept.size >= self.views.position:
                 return kept
             hour_ago = now.timestamp() - 3_600
@@ -190,6 +193,12 @@ class Signer:
             )
             checkpoints.keep(connection, kept)
         return kept
+
+    def _confirm(self, kept: Kept) -> None:
+        """Nobody sees a checkpoint of entries that a failover could still take away."""
+        if kept != self._confirmed:
+            self.views.store.confirm()
+            self._confirmed = kept
 
     def _origin(self, before: Kept | None) -> str:
         """The log's name: as it was from the first checkpoint on."""

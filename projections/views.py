@@ -128,6 +128,7 @@ class Views:
         self.engine = engine
         self._memory = Memory()
         self._mark = NOWHERE
+        self._server = ""  # whose journal was read last
         self._advancing = threading.RLock()
         self._waiting: list[_Waiting] = []
         self._changed = threading.Lock()
@@ -194,7 +195,12 @@ class Views:
 
     def _advance(self, until: int | None) -> bool:
         """Take in the next page; False where nothing was left behind it."""
+        server = self._server
         rows = self._read(self._mark.position, until)
+        if self._server != server:  # what was read last may never have come to this one
+            self._memory.forget()
+            self.prepare()
+            return True
         if not rows:
             return False
         more = len(rows) == PAGE
@@ -392,6 +398,7 @@ class Views:
 
     def _read(self, after: int, until: int | None) -> list[store.Row]:
         with self.store.reading() as connection:
+            self._server = databases.server_of(connection)
             return store.read(connection, after, PAGE, until)
 
     def _last(self) -> int:

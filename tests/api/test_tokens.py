@@ -161,7 +161,7 @@ async def test_kept_answers_belong_to_the_organisation_as_with_a_key(
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-async def test_a_token_is_verified_once_a_minute_and_its_subject_looked_up_each_time(
+async def test_a_token_is_verified_once_a_minute_and_its_subject_looked_up_as_a_key_is(
     trusted: House, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verified: list[Token] = []
@@ -171,12 +171,25 @@ async def test_a_token_is_verified_once_a_minute_and_its_subject_looked_up_each_
         verified.append(token)
         verify(self, token, key)
 
+    looked_up: list[str] = []
+    keyring = trusted.ledger.keyring
+    find_subject = keyring.find_subject
+
+    def looked(issuer: str, subject: str) -> Key | None:
+        looked_up.append(subject)
+        return find_subject(issuer, subject)
+
     monkeypatch.setattr(TokenRules, "verify", heard)
+    monkeypatch.setattr(keyring, "find_subject", looked)
+    monkeypatch.setattr(keyring, "_clock", lambda: 1_000.0)
     shown, other = issuer.token(), issuer.token(jti="j-2")
     for _ in range(3):
         assert await status(trusted, shown) == 200
     assert await status(trusted, other) == 200
-    assert len(verified) == 2
+    assert (len(verified), looked_up) == (2, ["sub-1", "sub-1"])
+    monkeypatch.setattr(keyring, "_clock", lambda: 1_000.05)
+    assert await status(trusted, shown) == 200
+    assert (len(verified), len(looked_up)) == (2, 3)
     tokens = trusted.door.callers._tokens
     assert tokens is not None
     began = time.time()

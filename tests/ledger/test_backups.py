@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import BigInteger, Column, Engine, LargeBinary, MetaData, Table, insert, select
 
-from ledger import backups, databases, journal_schema, migrations, vault_rows
+from ledger import backups, copied_rows, databases, journal_schema, migrations, vault_rows
 from ledger.backups import Manifest, Place
 from ledger.copied_rows import OtherTables, are_same, copy_rows
 from ledger.migrations import MigratedStore
@@ -177,6 +177,21 @@ def test_a_place_with_any_table_is_taken(source, target, tmp_path):
         backups.restore(tmp_path / "b", manifest, target.place, nobody)
     with databases.reading(target.vault) as connection:
         assert not migrations.current_within(connection), "the vault was touched"
+
+
+def test_a_row_that_is_lost_on_the_way_is_found_before_the_commit(
+    source, target, tmp_path, monkeypatch
+):
+    manifest = taken(source, tmp_path / "b")
+    insert_all = copied_rows.insert_many
+    monkeypatch.setattr(
+        copied_rows, "insert_many", lambda to, table, rows: insert_all(to, table, rows[:-1])
+    )
+    with pytest.raises(backups.Damaged, match="vault"):
+        backups.restore(tmp_path / "b", manifest, target.place, nobody)
+    for engine in target.engines.values():
+        with databases.reading(engine) as connection:
+            assert not migrations.current_within(connection)
 
 
 def test_a_vault_that_is_there_with_the_same_rows_is_gone_on_from(source, target, tmp_path):

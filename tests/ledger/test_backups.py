@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import BigInteger, Column, Engine, LargeBinary, MetaData, Table, insert, select
 
-from ledger import backups, databases, journal_schema, migrations, vault_rows
+from ledger import backups, copied_rows, databases, journal_schema, migrations, vault_rows
 from ledger.backups import Manifest, Place
 from ledger.copied_rows import OtherTables, are_same, copy_rows
 from ledger.migrations import MigratedStore
@@ -179,6 +179,21 @@ def test_a_place_with_any_table_is_taken(source, target, tmp_path):
         assert not migrations.current_within(connection), "the vault was touched"
 
 
+def test_a_row_that_is_lost_on_the_way_is_found_before_the_commit(
+    source, target, tmp_path, monkeypatch
+):
+    manifest = taken(source, tmp_path / "b")
+    insert_all = copied_rows.insert_many
+    monkeypatch.setattr(
+        copied_rows, "insert_many", lambda to, table, rows: insert_all(to, table, rows[:-1])
+    )
+    with pytest.raises(backups.Damaged, match="vault"):
+        backups.restore(tmp_path / "b", manifest, target.place, nobody)
+    for engine in target.engines.values():
+        with databases.reading(engine) as connection:
+            assert not migrations.current_within(connection)
+
+
 def test_a_vault_that_is_there_with_the_same_rows_is_gone_on_from(source, target, tmp_path):
     manifest = taken(source, tmp_path / "b")
     alone = Place(None, target.vault)
@@ -210,27 +225,58 @@ def test_a_vault_with_any_other_row_is_not_overwritten(source, target, tmp_path,
         assert not migrations.current_within(connection), "the journal was touched"
 
 
-def test_a_backup_of_one_moment_is_taken_while_others_write(source, tmp_path, monkeypatch):
-    """The journal's moment comes before the vault's, and neither moves on while rows are copied."""
-    seen: list[str] = []
-    copied = backups.copy_rows
+@pytest.mark.parametrize("step", ["count_rows", "copy_rows"])
+def test_a_backup_of_one_moment_is_taken_while_others_write(source, tmp_path, monkeypatch, step):
+    """Both moments come before any row is counted or copied, however long that takes."""
+    asked = 0
+    counted_or_copied = getattr(backups, step)
 
     def meanwhile(*given):
-        seen.append(given[1].engine.url.database.rpartition("/")[2])
+        nonlocal asked
+        asked += 1
         for store, engine in source.engines.items():
             table = METADATA[store].tables["tracking" if store == "journal" else "lookups"]
             with databases.writing(engine) as connection:
-                row = {**row_of(table, 0), table.columns.keys()[0]: f"late {len(seen)}"}
+                row = {**row_of(table, 0), table.columns.keys()[0]: f"late {asked}"}
                 connection.execute(insert(table), row)
-        return copied(*given)
+        return counted_or_copied(*given)
 
-    monkeypatch.setattr(backups, "copy_rows", meanwhile)
-    manifest = taken(source, tmp_path / "b")
-    assert seen == ["journal.db", "vault.db"]
+    with monkeypatch.context() as patched:
+        patched.setattr(backups, step, meanwhile)
+        backups.take(source.journal, source.vault, tmp_path / "b", nobody)
+    manifest = backups.seal(tmp_path / "b", "main", b"\0" * 32, AT)
+    assert asked == 2
     assert manifest.journal.rows["tracking"] == ROWS
     assert manifest.vault is not None
     assert manifest.vault.rows["lookups"] == ROWS
     assert len(held(source.vault, "vault")["lookups"]) == ROWS + 2
+
+
+def test_the_journals_moment_comes_before_the_vaults(source, tmp_path, monkeypatch):
+    moments: list[str] = []
+    asked = migrations.current_within
+
+    def noted(connection):
+        moments.append(databases.schema_name(connection.engine))
+        return asked(connection)
+
+    monkeypatch.setattr(migrations, "current_within", noted)
+    backups.take(source.journal, source.vault, tmp_path / "b", nobody)
+    assert moments[:2] == ["main_journal", "main_vault"]
+
+
+def test_a_backup_is_read_without_a_file_beside_it(source, tmp_path):
+    """As it must be on media that cannot be written to, where no log and no index can stand."""
+    manifest = taken(source, tmp_path / "b")
+    before = sorted(path.name for path in (tmp_path / "b").iterdir())
+    for store in METADATA:
+        with (
+            backups.opened_file(tmp_path / "b", store) as engine,
+            databases.reading(engine) as connection,
+        ):
+            assert migrations.current_within(connection) == migrations.newest(store)
+            assert sorted(path.name for path in (tmp_path / "b").iterdir()) == before
+        assert backups.faults(tmp_path / "b", manifest, store) == []
 
 
 def test_rows_that_differ_anywhere_are_not_the_same(source, target):

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import AsyncIterator, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +181,11 @@ async def _doors_life(app: web.Application) -> AsyncIterator[None]:
     ledger.desk.finished = metrics.committed
     metrics.gauge("waiting_jobs", "Jobs that wait at the desk.", lambda: ledger.desk.depth)
     metrics.gauge("open_feeds", "Feeds that are open.", lambda: door.feeds.count)
+    metrics.gauge(
+        "webhooks_failing",
+        "Webhooks that are disabled, or whose receiver takes nothing now.",
+        partial(webhooks.failing, ledger.store),
+    )
     metrics.gauge("views_position", "How far the views have read.", lambda: views.position)
     metrics.gauge("views_lag_entries", "Entries not yet in the views.", lambda: views.lag().entries)
     metrics.gauge(

@@ -100,6 +100,11 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "vaults backed up before still need the old key.",
     ),
     "rewrapping": ("正在更换密钥", "Rewrapping"),
+    "no_such_webhook": ("没有推送地址 {id}。", "There is no webhook {id}."),
+    "beyond_the_last": (
+        "{name}：账本只到第 {last} 条。",
+        "{name}: the ledger ends at {last}.",
+    ),
     "no_such_key": ("没有密钥 {id}。", "There is no key {id}."),
     # -- unavailable
     "not_made": (

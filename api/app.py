@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import AsyncIterator, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -189,6 +189,11 @@ async def _doors_life(app: web.Application) -> AsyncIterator[None]:
     finished = door.metrics.committed
     door.ledger.desk.finished = finished if door.traces is None else door.traces.committed(finished)
     door.metrics.gauge("open_feeds", "Feeds that are open.", lambda: door.feeds.count)
+    door.metrics.gauge(
+        "webhooks_failing",
+        "Webhooks that are disabled, or whose receiver takes nothing now.",
+        partial(webhooks.failing, door.ledger.store),
+    )
     watch(door.metrics, door.ledger, door.views, door.signer)
     async with door.open():
         yield

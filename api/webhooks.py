@@ -357,6 +357,12 @@ def shown(hook: Webhook) -> Fields:
     }
 
 
+def failing(journal: store.Store) -> int:
+    """How many are disabled, or wait because nothing was taken."""
+    with journal.reading() as db:
+        return webhooks.count_failing(db)
+
+
 def _found(call: Call) -> Webhook:
     with call.ledger.store.reading() as db:
         return _visible(call, db)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -164,6 +165,13 @@ def remove(db: Connection, webhook_id: str) -> bool:
     for table in (webhook_attempts, webhook_dead_letters):
         db.execute(delete(table).where(table.c.webhook_id == webhook_id))
     return bool(db.execute(delete(webhooks).where(webhooks.c.id == webhook_id)).rowcount)
+
+
+def count_failing(db: Connection) -> int:
+    """How many are disabled, or have something that was not taken when it was sent last."""
+    waits = and_(webhooks.c.status == "active", webhooks.c.attempts > 0)
+    count = select(func.count()).where(or_(webhooks.c.status == "disabled", waits))
+    return int(db.execute(count.select_from(webhooks)).scalar_one())
 
 
 # --- what becomes of deliveries ------------------------------------------------------------------

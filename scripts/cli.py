@@ -95,6 +95,12 @@ VERBS: dict[str, Verb] = {
     "audit solvency": Verb(
         "audit:solvency", "偿付能力与账龄", "what the bank owes, and how old that is"
     ),
+    "webhook list": Verb("webhooks:list_all", "列出推送地址", "where events are delivered to"),
+    "webhook pause": Verb("webhooks:pause", "暂停推送", "deliver nothing until it is resumed"),
+    "webhook resume": Verb("webhooks:resume", "恢复推送", "deliver from where it stands"),
+    "webhook replay": Verb(
+        "webhooks:replay", "从某一位置起重新推送", "deliver again what follows a position"
+    ),
     "views status": Verb("views:status", "视图读到何处", "how far the views have read"),
     "views rebuild": Verb("views:rebuild", "重建视图", "build the views anew"),
     "db upgrade": Verb("db:upgrade", "升级数据库结构", "bring the schemas up to date"),
@@ -122,6 +128,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "audit": ("审计", "audit"),
     "log": ("透明日志", "the transparency log"),
     "jobs": ("作业", "jobs"),
+    "webhook": ("事件推送", "webhooks"),
     "views": ("视图", "views"),
     "db": ("数据库", "the database"),
     "config": ("设置", "settings"),

@@ -394,6 +394,8 @@ async def test_a_receiver_that_is_gone_is_asked_no_more_and_nothing_is_lost(
     async with deliverer(each_house, clock) as made:
         await deliver(each_house, made, clock, hook["id"])
         assert (len(receiver.seen), stored(each_house, hook["id"]).status) == (1, "disabled")
+        metrics = (await each_house.admin.get("/metrics")).body
+        assert b"timebank_webhooks_failing 1.0" in metrics
         assert await made.step(hook["id"]) is None
         receiver.answer = answering(200)
         resumed = await each_house.verifier.post(f"/v1/webhooks/{hook['id']}/resume")

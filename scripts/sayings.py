@@ -113,6 +113,7 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "备份不含签名密钥和保险库密钥：请另行保存 {path}（或环境变量中的密钥）。",
         "Neither the signing key nor the vault's key is in it: keep a copy of {path} (or of what"
         " the environment gives) elsewhere.",
+    ),
     "no_such_webhook": ("没有推送地址 {id}。", "There is no webhook {id}."),
     "beyond_the_last": (
         "{name}：账本只到第 {last} 条。",

@@ -110,16 +110,17 @@ def give_credits(
     _giver_or_refuse(command.organisation, member, command.member_id)
     if command.to == command.member_id:
         raise Refused("to_oneself", pointer="/to")
-    if other.home is None:
+    relation = member.relations.get(command.to)
+    if relation is None and command.member_id in other.relations:
+        said = other.relations[command.member_id]
+        relation = INVERSE.get(said, said)
+    known = relation is not None or command.organisation in (None, *other.organisations)
+    if other.home is None or not known:  # an organisation is not told of others' members
         raise Refused("not_found", pointer="/to", what=command.to)
     if other.closed:
         raise Refused("member_closed")
     recording = policies.recording(command.at)
     allowed = recording.values["gift"]
-    relation = member.relations.get(command.to)
-    if relation is None and command.member_id in other.relations:
-        said = other.relations[command.member_id]
-        relation = INVERSE.get(said, said)
     if relation is None or relation not in allowed["relations"]:
         raise Refused("relation_unknown")
     day = _day(command, policies)

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from api.app import ROUTES
 from tests.api.house import Caller, Said
-from tests.api.planted import MARK, REASON, TERM, Town
+from tests.api.planted import MARK, REASON, TERM
 from tests.api.visits import day, instant, visit
 
 
@@ -73,13 +73,13 @@ NAMES_ORGANISATION = frozenset(
 """What an administrator posts for an organisation that it has to name."""
 
 
-def asked_of(row: Row, town: Town) -> Asked:
-    """What the row asks in this town."""
+def asked_of(row: Row, ids: dict[str, str]) -> Asked:
+    """What the row asks, with these ids in it."""
     asked = row.asked
     return asked._replace(
-        path=named(asked.path, town.ids),
-        body=named(asked.body, town.ids),
-        raw=None if asked.raw is None else named(asked.raw, town.ids),
+        path=named(asked.path, ids),
+        body=named(asked.body, ids),
+        raw=None if asked.raw is None else named(asked.raw, ids),
     )
 
 
@@ -173,7 +173,7 @@ ASKED: dict[str, Asked] = {
     "withdraw_reward": Asked("/v1/rewards/tea-a/withdraw", REASON),
     "list_rewards": Asked("/v1/rewards"),
     "get_reward": Asked("/v1/rewards/tea-a"),
-    "reserve_redemption": Asked("/v1/redemptions", {"member_id": "{me}", "reward": "tea-a"}),
+    "reserve_redemption": Asked("/v1/redemptions", {"member_id": "{me}", "reward": "{reward}"}),
     "fulfil_redemption": Asked("/v1/redemptions/{redemption}/fulfil", {}),
     "cancel_redemption": Asked("/v1/redemptions/{redemption}/cancel", REASON),
     "list_redemptions": Asked("/v1/redemptions"),

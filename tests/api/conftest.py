@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from ledger.settings import Settings
 from tests.api.house import House, made, opened
+from tests.api.planted import Town, settled
 
 
 @asynccontextmanager
@@ -34,6 +35,12 @@ async def still_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     folder = tmp_path_factory.mktemp("house")
     async with _open(f"sqlite:///{folder / 'timebank.db'}", folder) as house:
         yield house
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(still_house: House) -> Town:
+    """The same with all in it that a request can name, for a module that leaves nothing behind."""
+    return await settled(still_house)
 
 
 @pytest.fixture

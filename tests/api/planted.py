@@ -81,6 +81,47 @@ def _callers(town: Town) -> None:
     town.callers["proposer"] = house.caller(role="admin", actor="proposer")
 
 
+async def mirrored(town: Town) -> dict[str, str]:
+    """The town's ids, with org-b's own in the places of org-a's: all that bodies and paths name."""
+    house = town.house
+    maker = house.caller(role="verifier", actor="B maker", organisation="org-b")
+    second = house.caller(role="verifier", actor="B second", organisation="org-b")
+    ids = dict(town.ids)
+    for name in ("me", "kin", "other", "server", "worker"):
+        roles = ["social_worker"] if name == "worker" else ["volunteer", "resident"]
+        body = {"external_ref": f"b-{name}", "roles": roles, "unit": "lake"}
+        ids[name] = (await made(await maker.post("/v1/members", body)))["id"]
+    for days_ago, name in enumerate(("record", "second record"), 10):
+        body = visit("09:00", "12:00", days_ago=days_ago, member_id=ids["me"])
+        ids[name] = (await made(await maker.post("/v1/service-records", body)))["id"]
+    need = {"unit": "lake", "category": "c", "reported_by": ids["me"], "at": instant("08:00", 8)}
+    ids["need"] = (await made(await maker.post("/v1/needs", need)))["id"]
+    order = {
+        **{"recipient_id": ids["me"], "activity": "a", "category": "c", "unit": "lake"},
+        **{"responsible": "s", "planned_from": instant("10:00", 8)},
+        **{"planned_to": instant("11:00", 8), "at": instant("08:00", 8)},
+    }
+    ids["dispatched order"] = (await made(await maker.post("/v1/orders", order)))["id"]
+    sent = {"organisation": "org-b", "at": instant("08:10", 8)}
+    await made(await maker.post(f"/v1/orders/{ids['dispatched order']}/dispatch", sent))
+    relation = {"relation": "parent", "to": ids["kin"], "evidence_ref": "e"}
+    await made(await maker.post(f"/v1/members/{ids['me']}/relations", relation))
+    reward = {"code": "care-b", "name": "n", "kind": "peer_service", "credits": 10}
+    ids["reward"] = (await made(await maker.post("/v1/rewards", reward)))["code"]
+    redemption = {"member_id": ids["me"], "reward": "care-b", "provider_id": ids["server"]}
+    ids["redemption"] = (await made(await maker.post("/v1/redemptions", redemption)))["id"]
+    seat = {"member_id": ids["me"], "unit": "lake", **TERM}
+    await made(await maker.post("/v1/appointments", seat))
+    programme = {"name": "n", "unit": "lake", **TERM}
+    ids["programme"] = (await made(await maker.post("/v1/programmes", programme)))["id"]
+    path = f"/v1/programmes/{ids['programme']}/enrol"
+    await made(await maker.post(path, {"member_id": ids["me"], "on": day(9)}))
+    achieved = {"member_id": ids["me"], "kind": "case", "on": day(5), "ref": "r"}
+    ids["achievement"] = (await made(await maker.post("/v1/achievements", achieved)))["id"]
+    await made(await second.post(f"/v1/achievements/{ids['achievement']}/approve", {}))
+    return ids
+
+
 async def made(said: Said) -> Any:
     """What an answer to a write tells."""
     assert said.status in (200, 201, 204), said.body
@@ -157,6 +198,8 @@ async def _credits(town: Town) -> None:
     ids["grant"] = (await made(proposed))["id"]
     reward = {"code": "tea-a", "name": "茶 公开", "kind": "benefit", "credits": 10, "stock": 50}
     await made(await verifier.post("/v1/rewards", reward))
+    ids["reward"] = "tea-a"
+    town.public.add("reward")
     redemption = {"member_id": ids["me"], "reward": "tea-a"}
     ids["redemption"] = (await made(await me.post("/v1/redemptions", redemption)))["id"]
     for name, credits in (("me", 7), ("frozen", None)):

@@ -6,22 +6,19 @@ of it, and org-d is suspended. `me` is that member, the others are members of or
 
 import re
 import zipfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from io import BytesIO
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import pytest_asyncio
 from pypdf import PdfReader
 
 from api.app import ROUTES
 from ledger.paper_numbers import new_number
-from ledger.settings import Settings
 from ledger.units import new_id
 from tests.api.asked import ASKED, ROWS, Row, ask, asked_of
-from tests.api.house import Said, made, opened
-from tests.api.planted import DOCUMENT, MARK, NAME, PERSONAL, PHONE, Town, settled
+from tests.api.house import Said
+from tests.api.planted import DOCUMENT, MARK, NAME, PERSONAL, PHONE, Town
 
 TABLE = """
 #                                  no   Ap  Av   Bp  Bv   Cp  Cv   Dp  Dv   me  oth fro clo  aud adm
@@ -325,20 +322,6 @@ UNSEEN = [
 WRITES = {route.operation for route in ROUTES if route.write}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    """One for all: nothing of what is asked here changes it."""
-    folder = tmp_path_factory.mktemp("town")
-    settings = Settings(
-        database_url=f"sqlite:///{folder / 'timebank.db'}",
-        keys_file=Path(folder) / "timebank-keys.json",
-        log_level="warning",
-    )
-    made(settings)
-    async with opened(settings) as house:
-        yield await settled(house)
-
-
 def test_every_route_has_a_row_and_every_row_a_cell_for_every_caller() -> None:
     operations = {route.operation for route in ROUTES}
     assert {ROWS[name].operation for name in CELLS} == operations
@@ -443,7 +426,7 @@ def found(said: Said, row: Row, town: Town, caller: str) -> list[str]:
         secret = []
     else:
         secret = whole
-    told_by_them = repr(asked_of(row, town))
+    told_by_them = repr(asked_of(row, town.ids))
     return [word for word in secret if word in readable(said) and word not in told_by_them]
 
 

@@ -28,7 +28,7 @@ BODIES = {
     "resume_organisation": {},
     "publish_policy": {"effective_on": "2026-06-01", "changes": {"rounding": "exact"}},
 }
-QUERIES = {"policy_at": "?date=2026-03-10"}
+QUERIES = {"policy_at": "?date=2026-03-10", "get_event": "?min_position=5"}
 MATRIX = {
     "add_unit": {"admin"},
     "list_units": set(ROLES),

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import AsyncIterator, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from api import (
     credentials,
     docs,
     erasure,
+    feeds,
     grades,
     groups,
     health,
@@ -55,10 +56,12 @@ from api import (
     transfers,
     units,
     verification,
+    webhooks,
     what_if,
 )
 from api.call import Call
 from api.contract import Handler, Route
+from api.gauges import watch
 from api.guard import Door
 from api.metrics import Metrics
 from api.replies import Reply
@@ -112,6 +115,8 @@ ROUTES: tuple[Route, ...] = (
     *periods.ROUTES,
     *what_if.ROUTES,
     *audit.ROUTES,
+    *feeds.ROUTES,
+    *webhooks.ROUTES,
     *books.ROUTES,
     *proofs.ROUTES,
     *held.ROUTES,
@@ -130,14 +135,22 @@ def document() -> dict[str, Any]:
     return openapi.document(ROUTES, released)
 
 
-def make_app(ledger: "Ledger", views: "Views", settings: "Settings") -> web.Application:
+def make_app(
+    ledger: "Ledger", views: "Views", settings: "Settings", metrics: Metrics | None = None
+) -> web.Application:
     """The application before an open ledger, which it does not close.
 
     aiohttp's own unpacking of bodies is off: a packed body is refused, so no gzip bomb goes off.
     Its access log is off: the guard writes one line for each request.
     """
-    app = web.Application(handler_args={"auto_decompress": False, "access_log": None})
-    metrics = Metrics()
+    app = web.Application(
+        handler_args={
+            "auto_decompress": False,
+            "access_log": None,
+            "keepalive_timeout": settings.idle_seconds,
+        }
+    )
+    metrics = metrics or Metrics()
     door = Door(ledger, views, settings, metrics)
     app[DOOR] = door
     app[openapi.DOCUMENT] = orjson.dumps(document())
@@ -156,6 +169,7 @@ def make_app(ledger: "Ledger", views: "Views", settings: "Settings") -> web.Appl
         app.router.add_route("*", path, door.edge(_other_methods(there)))
     app.router.add_route("*", "/{rest:.*}", door.edge(_unlisted("*", _nowhere)))
     app.cleanup_ctx.append(_doors_life)
+    app.on_shutdown.append(door.feeds.end)
     return app
 
 
@@ -172,18 +186,17 @@ def spare_the_collector() -> None:
 
 async def _doors_life(app: web.Application) -> AsyncIterator[None]:
     door = app[DOOR]
-    ledger, views, metrics = door.ledger, door.views, door.metrics
-    ledger.desk.finished = metrics.committed
-    metrics.gauge("waiting_jobs", "Jobs that wait at the desk.", lambda: ledger.desk.depth)
-    metrics.gauge("views_position", "How far the views have read.", lambda: views.position)
-    metrics.gauge("views_lag_entries", "Entries not yet in the views.", lambda: views.lag().entries)
-    metrics.gauge(
-        "log_unsigned_entries",
-        "Entries that no checkpoint covers.",
-        lambda: max(0, views.position - door.signer.signed),
+    finished = door.metrics.committed
+    door.ledger.desk.finished = finished if door.traces is None else door.traces.committed(finished)
+    door.metrics.gauge("open_feeds", "Feeds that are open.", lambda: door.feeds.count)
+    door.metrics.gauge(
+        "webhooks_failing",
+        "Webhooks that are disabled, or whose receiver takes nothing now.",
+        partial(webhooks.failing, door.ledger.store),
     )
-    yield
-    door.close()
+    watch(door.metrics, door.ledger, door.views, door.signer)
+    async with door.open():
+        yield
 
 
 def _other_methods(there: Sequence[Route]) -> Route:

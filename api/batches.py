@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import BaseModel, Field, ValidationError
 
 from api.asks import Ask, BatchAsk, Code, ServiceRecordAsk
-from api.bodies import parse_json
+from api.bodies import parse_json, refuse_many_names
 from api.call import Call
 from api.contract import JSON, POSTERS, Fields, Route, WriteQuery
 from api.problems import FieldError, Invalid, No, errors_of, problem
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 NDJSON = "application/x-ndjson"
 ITEMS_MAX = 10_000
+NAMES_MAX = 64  # of an item, and of what holds the items: three times what there are
 
 AskT = TypeVar("AskT", bound=Ask)
 
@@ -126,7 +127,10 @@ def validated(values: Iterable[Any | No]) -> Iterator[Item[ServiceRecordAsk]]:
             yield Item(no=value)
             continue
         try:
+            refuse_many_names(value, NAMES_MAX)
             yield Item(validate(value))
+        except Refused as no:
+            yield Item(no=no)
         except ValidationError as error:
             yield Item(no=Invalid(errors_of(error)))
 
@@ -228,8 +232,10 @@ class _Envelope(Ask):
 
 
 def _read_json(call: Call) -> _Read:
+    body = parse_json(call.body, ITEMS_MAX * (NAMES_MAX + 1) + NAMES_MAX)
+    refuse_many_names(body, NAMES_MAX)
     try:
-        envelope = _Envelope.model_validate(parse_json(call.body))
+        envelope = _Envelope.model_validate(body)
     except ValidationError as error:
         raise Invalid(errors_of(error)) from None
     own = call.key.organisation

@@ -1,6 +1,7 @@
 """The bytes of a request: read within bounds, told by media type, and parsed as one clear value."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -9,6 +10,8 @@ from aiohttp import hdrs, web
 from ledger.units import Refused
 
 DEPTH_MAX = 32
+NAMES_MAX = 1_000  # of one object
+VALUES_MAX = 10_000  # names and elements in all, unless a route takes many things together
 _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
@@ -23,8 +26,13 @@ def body_at_hand(request: web.Request, bytes_max: int) -> bytes | None:
     return body
 
 
-async def read_body(request: web.Request, bytes_max: int) -> bytes:
-    """The whole body, or `too_large` as soon as that is known; never more than that is held."""
+async def read_body(
+    request: web.Request, bytes_max: int, hold: Callable[[int], None] = lambda more: None
+) -> bytes:
+    """The whole body, or `too_large` as soon as that is known; never more than that is held.
+
+    `hold` is told of each piece, and may refuse it.
+    """
     said = request.headers.get(hdrs.CONTENT_LENGTH)
     if said is not None and int(said) > bytes_max:
         raise too_large(bytes_max)
@@ -36,6 +44,7 @@ async def read_body(request: web.Request, bytes_max: int) -> bytes:
             size += len(piece)
             if size > bytes_max:
                 raise too_large(bytes_max)
+            hold(len(piece))
             pieces.append(piece)
     except web.RequestPayloadError:  # its chunks are broken
         raise Refused("malformed_json") from None
@@ -74,11 +83,12 @@ def media_type(request: web.Request, taken: tuple[str, ...]) -> str:
     return name
 
 
-def parse_json(raw: bytes) -> Any:
+def parse_json(raw: bytes, values_max: int = VALUES_MAX) -> Any:
     """The value that a JSON text (RFC 8259) in UTF-8 stands for.
 
     Refused: other encodings, NaN and Infinity, more than 32 levels, and an object that gives one
-    name twice (RFC 7493, section 2.3: readers disagree on what that means).
+    name twice (RFC 7493, section 2.3: readers disagree on what that means). Too large is what has
+    more names or elements than any ask: each may be wrong, and each wrong one is told.
     """
     try:
         value = orjson.loads(raw)
@@ -89,30 +99,42 @@ def parse_json(raw: bytes) -> Any:
             raise Refused("bad_encoding") from None
         raise Refused("malformed_json") from None
     flat = type(value) is dict and raw.count(b"{") == 1 and b"[" not in raw
-    depth, names = (1, len(value)) if flat else _measure(value)
-    if depth > DEPTH_MAX:
-        raise Refused("malformed_json")
+    if flat:
+        names = len(value)
+        refuse_many_names(value)
+    else:
+        names = _measure(value, values_max)
     if _colons(raw) != names:
         _refuse_names_given_twice(raw)
     return value
 
 
-def _measure(value: Any) -> tuple[int, int]:
-    """How deep a parsed value is, and how many names its objects have in all."""
-    depth = names = 0
+def refuse_many_names(value: Any, names_max: int = NAMES_MAX) -> None:
+    """Too large is an object with more names than that."""
+    if type(value) is dict and len(value) > names_max:
+        raise Refused("too_large", limit=f"{names_max} names")
+
+
+def _measure(value: Any, values_max: int) -> int:
+    """How many names a parsed value's objects have in all, if it is neither deep nor wide."""
+    depth = names = values = 0
     layer = [value] if type(value) in (dict, list) else []
     while layer:
         depth += 1
         if depth > DEPTH_MAX:
-            break
+            raise Refused("malformed_json")
         below: list[Any] = []
         for node in layer:
+            values += len(node)
+            if values > values_max:
+                raise Refused("too_large", limit=f"{values_max} values")
             if type(node) is dict:
+                refuse_many_names(node)
                 names += len(node)
                 node = node.values()
             below += [child for child in node if type(child) is dict or type(child) is list]
         layer = below
-    return depth, names
+    return names
 
 
 def _colons(raw: bytes) -> int:

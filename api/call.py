@@ -11,14 +11,15 @@ from aiohttp import hdrs, web
 from sqlalchemy import Connection
 
 from api.contract import JSON, PROBLEM_JSON, Fields, Query, Route
+from api.limits import Use
 from api.problems import (
-    RETRY_AFTER_SECONDS,
     FieldError,
     Invalid,
     No,
     code_of,
     language_of,
     problem,
+    retry_after,
 )
 from api.replies import Reply
 from ledger.commands import Command, Stamp
@@ -40,6 +41,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _NO_QUERY = Query()
 _NO_PATH: Mapping[str, str] = {}
 _NOBODY = Key("", "member", "")
+_NOTHING = Use()
 
 
 class Call:
@@ -50,6 +52,7 @@ class Call:
         "chain",
         "door",
         "dry_run",
+        "held_bytes",
         "key",
         "media",
         "once",
@@ -57,9 +60,11 @@ class Call:
         "path",
         "position",
         "query",
+        "refused",
         "request",
         "request_id",
         "route",
+        "use",
     )
 
     def __init__(self, door: "Door", route: Route, request: web.Request) -> None:
@@ -81,6 +86,9 @@ class Call:
         self.once: Once | None = None
         self.dry_run = False
         self.position: int | None = None  # of what was written
+        self.refused = ""  # the code of the no, if it came to one
+        self.use = _NOTHING  # what the key has under way: this, among others
+        self.held_bytes = 0  # of the body, as they are counted there
 
     @property
     def ledger(self) -> "Ledger":
@@ -130,7 +138,7 @@ class Call:
             return self._word(outcome, *answer(done))  # type: ignore[arg-type]  # no refusal
 
         job = Job((command,), word, "one", self.once, self.dry_run)
-        said = await self.door.ledger.desk.ask(job)
+        said = await self.door.ask(job)
         return self.deliver(said, self.position)
 
     async def write_many(
@@ -145,7 +153,7 @@ class Call:
             return self._word(outcome, *answer(outcome))
 
         job = Job(commands, word, mode, self.once, self.dry_run)
-        said = await self.door.ledger.desk.ask(job)
+        said = await self.door.ask(job)
         return self.deliver(said, self.position)
 
     def _word(self, outcome: Outcome, status: int, body: Fields) -> Answer:
@@ -182,13 +190,19 @@ class Call:
         *args: Args.args,
         **kwargs: Args.kwargs,
     ) -> Said:
-        """What a read function finds in the views."""
+        """What a read function finds in the views; `view_behind` while they are being made."""
+        if not self.views.standing:
+            raise Refused("view_behind", position=self.views.position)
 
         def work() -> Said:
             with self.ledger.views_engine.connect() as connection:
                 return read(connection, *args, **kwargs)
 
-        return await self.in_thread(work)
+        traces = self.door.traces
+        if traces is None:
+            return await self.in_thread(work)
+        with traces.within("look-up"):
+            return await self.in_thread(work)
 
     async def read(
         self,
@@ -226,14 +240,16 @@ class Call:
 
     def refuse(self, no: No) -> web.Response:
         """The problem that says no."""
-        code = code_of(no)
+        code = self.refused = code_of(no)
         language = self.language
         self.door.metrics.refusals[code] += 1
         body = problem(no, language, self.request_id)
         headers = self.headers(PROBLEM_JSON)
         headers["Content-Language"] = language
-        if code in RETRY_AFTER_SECONDS:
-            headers["Retry-After"] = RETRY_AFTER_SECONDS[code]
+        if seconds := retry_after(no):
+            headers["Retry-After"] = seconds
         if body["status"] == 401:
-            headers["WWW-Authenticate"] = 'Bearer realm="timebank"'
+            shown = self.request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")[0]
+            said = ', error="invalid_token"' if shown.lower() == "bearer" else ""
+            headers["WWW-Authenticate"] = f'Bearer realm="timebank"{said}'  # RFC 6750, section 3
         return Reply(body["status"], headers, orjson.dumps(body))

@@ -29,7 +29,9 @@ ADMINS: frozenset[Role] = frozenset({"admin"})
 
 IDEMPOTENCY_KEY_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
 CURSOR_PATTERN = r"^c[0-9a-f]{1,15}$"
+LAST_EVENT_ID_PATTERN = r"^[0-9]{0,18}$"
 JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -100,6 +102,7 @@ class Route:
     example: "Fields | None" = None  # a body
     media: tuple[str, ...] = (JSON,)  # media types of the body that are taken
     acts_for: bool = True  # an `organisation` in the body is whom a write acts for
+    stream: bool = False  # the answer goes on until one of the two goes away
     raw: bool = False  # the handler gets the body's bytes in `call.body`, not the model
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
     also: tuple[str, ...] = ()  # media types that a 200 may have beside JSON

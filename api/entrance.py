@@ -1,5 +1,6 @@
 """The way in: key, role, path, query and body of a request, checked before its handler runs."""
 
+import asyncio
 import hashlib
 import re
 from typing import Any
@@ -11,13 +12,14 @@ from pydantic import BaseModel, ValidationError
 from api import bodies
 from api.call import Call
 from api.contract import IDEMPOTENCY_KEY_PATTERN, PATH_PARTS, Handler, Query, Route
+from api.limits import HELD_BYTES_MIN, KIB
 from api.problems import FieldError, Invalid, errors_of
 from ledger.desk import Once
 from ledger.units import Refused
 
 WAIT_SECONDS = 5.0  # that a read waits for `min_position`
 QUERY_PARAMETERS_MAX = 64
-LARGE_BYTES = 256 * 1024  # of a body, from which it is parsed in a thread
+LARGE_BYTES = 16 * 1024  # of a body, from which it is parsed in a thread
 
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN, re.ASCII)
 
@@ -41,17 +43,26 @@ def entrance(route: Route) -> Handler:
     organisation_in_query = "organisation" in query_model.model_fields
 
     async def enter(call: Call) -> web.StreamResponse:
-        request = call.request
-        if roles:
-            presented = _presented(request)
-            key = call.ledger.keyring.recall(presented) or await call.door.find_key(presented)
-            if key is None:
-                raise Refused("unauthenticated")
-            call.key = key
+        if not roles:
+            return await inside(call)
+        shown = _presented(call.request)
+        door = call.door
+        key = call.ledger.keyring.recall(shown) or await door.callers.find(shown, call.request_id)
+        if key is None:
+            raise Refused("unauthenticated")
+        call.key = key
+        use = call.use = door.limits.enter(key.id)
+        try:
             if key.role not in roles:
                 raise Refused("forbidden")
             if key.role == "auditor":
-                await call.door.access_log.note(call)
+                await door.access_log.note(call)
+            return await inside(call)
+        finally:
+            door.limits.leave(use, call.held_bytes)
+
+    async def inside(call: Call) -> web.StreamResponse:
+        request = call.request
         if patterns:
             call.path = dict(request.match_info)
             for name, pattern in patterns:
@@ -60,9 +71,7 @@ def entrance(route: Route) -> Handler:
         content = b""
         if takes_body:
             call.media = bodies.media_type(request, media)
-            limit = call.door.body_bytes_max
-            at_hand = bodies.body_at_hand(request, limit)
-            content = await bodies.read_body(request, limit) if at_hand is None else at_hand
+            content = await _body(call)
         if takes_once:
             call.once = _once(call, content)
 
@@ -109,11 +118,34 @@ def _plain(model: type[BaseModel]) -> Any:
 
 
 def _presented(request: web.Request) -> str:
-    """The key in the request's head (RFC 6750, section 2.1)."""
+    """The key or token in the request's head (RFC 6750, section 2.1)."""
     scheme, _, presented = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme not in ("Bearer", "bearer"):
         raise Refused("unauthenticated")
     return presented
+
+
+async def _body(call: Call) -> bytes:
+    """All of the body, as far as the key may have so much in memory; the key is charged for it."""
+    bytes_max, limits, use = call.door.body_bytes_max, call.door.limits, call.use
+
+    def hold(more: int) -> None:
+        limits.hold(use, more)
+        call.held_bytes += more
+
+    content = bodies.body_at_hand(call.request, bytes_max)
+    if content is None:
+        seconds = call.door.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                content = await bodies.read_body(call.request, bytes_max, hold)
+        except TimeoutError:
+            raise Refused("too_slow", seconds=seconds) from None
+    elif len(content) >= HELD_BYTES_MIN:
+        hold(len(content))
+    if len(content) > KIB:
+        limits.charge(use, len(content))
+    return content
 
 
 def _once(call: Call, content: bytes) -> Once | None:

@@ -39,7 +39,7 @@ async def readyz(call: Call) -> web.Response:
     """Ask the journal and the views where they stand."""
     position = await call.in_thread(_last_position, call.ledger.store)
     read = call.views.position
-    if position - read > READY_BEHIND_MAX:
+    if not call.views.standing or position - read > READY_BEHIND_MAX:
         raise Refused("view_behind", position=read)
     return call.answer({"status": "ready", "position": position, "views_position": read})
 

@@ -144,6 +144,9 @@ def _key(connection: Connection, key: keys.Key) -> Fields:
         "created_at": key.created_at,
         "expires_on": key.expires_on.isoformat() if key.expires_on else None,
         "revoked_at": key.revoked_at,
+        "issuer": key.issuer,
+        "subject": key.subject,
+        "last_used_at": key.last_used_at,
         "last_recorded_at": trail.last_recorded_at(connection, key.id),
     }
 
@@ -186,6 +189,9 @@ class KeyTold(BaseModel):
     created_at: InstantText
     expires_on: str | None
     revoked_at: InstantText | None
+    issuer: Annotated[str | None, Field(description="Of tokens that speak for it.")]
+    subject: Annotated[str | None, Field(description="Whom such a token names.")]
+    last_used_at: Annotated[InstantText | None, Field(description="Within some minutes.")]
     last_recorded_at: Annotated[
         InstantText | None, Field(description="Of the last entry made with it; reads are not kept.")
     ]

@@ -62,7 +62,14 @@ class RequestLog:
         self._clock = ""  # the second, spelled
 
     def add(
-        self, request_id: str, method: str, route: str, status: int, seconds: float, key: str
+        self,
+        request_id: str,
+        method: str,
+        route: str,
+        status: int,
+        seconds: float,
+        key: str,
+        refused: str = "",
     ) -> None:
         """Note a request, in words of ours or checked ones: nothing needs escaping."""
         if not self._on:
@@ -77,10 +84,13 @@ class RequestLog:
             line = (
                 f'{{"event":"request","level":"info","timestamp":"{at}",'
                 f'"request_id":"{request_id}","method":"{method}","route":"{route}",'
-                f'"status":{status},"ms":{seconds * 1000:.2f},"key":"{key}"}}\n'
+                f'"status":{status},"ms":{seconds * 1000:.2f},"key":"{key}","code":"{refused}"}}\n'
             )
         else:
-            line = f"{at} {status} {method} {route} {seconds * 1000:.1f} ms {key} {request_id}\n"
+            line = (
+                f"{at} {status} {method} {route} {seconds * 1000:.1f} ms {key} {request_id}"
+                f"{refused and f' {refused}'}\n"
+            )
         if not self._lines:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
         self._lines.append(line)

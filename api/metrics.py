@@ -4,11 +4,19 @@ Counting is plain addition by the one thread that does the thing counted; the nu
 Prometheus' shape when somebody asks for them.
 """
 
+import platform
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import time
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    ProcessCollector,
+    generate_latest,
+    start_http_server,
+)
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -47,8 +55,15 @@ class Spread:
         return found
 
 
+Committed = Callable[[int, float, float], None]
+"""Told of a batch: its jobs, the seconds to its commit, the seconds that its first job waited."""
+
+Read = Callable[[], float]
+ReadMany = Callable[[], Mapping[str, float]]
+
+
 class Metrics(Collector):
-    """The counters of one server."""
+    """The counters of one process."""
 
     def __init__(self) -> None:
         self._answered: dict[tuple[str, str], Counter[int]] = {}
@@ -57,9 +72,18 @@ class Metrics(Collector):
         self.read_seconds = Spread(SECONDS)
         self.batch_jobs = Spread(JOBS)
         self.commit_seconds = Spread(SECONDS)
-        self._gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self.wait_seconds = Spread(SECONDS)
+        self.loop_late_seconds = Spread(SECONDS)
+        self.under_way = 0  # requests that have no answer yet
+        self.jobs_done: dict[str, float] = {}  # when each ran to its end, in Unix seconds
+        self.jobs_failed: Counter[str] = Counter()
+        self._gauges: dict[str, tuple[str, Read]] = {}
+        self._labelled: dict[str, tuple[str, str, ReadMany]] = {}
+        self._counters: dict[str, tuple[str, Read]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
 
     def answered(self, method: str, route: str) -> Counter[int]:
         """Answers of a route, by status: to be counted in by the edge."""
@@ -69,10 +93,27 @@ class Metrics(Collector):
         """A number that is read when somebody asks."""
         self._gauges[name] = (meaning, read)
 
-    def committed(self, jobs: int, seconds: float) -> None:
-        """The desk has finished a batch."""
+    def labelled(self, name: str, label: str, meaning: str, read: ReadMany) -> None:
+        """The same for a few numbers, told apart by a label."""
+        self._labelled[name] = (meaning, label, read)
+
+    def counter(self, name: str, meaning: str, read: Read) -> None:
+        """A number that only grows, and is read when somebody asks."""
+        self._counters[name] = (meaning, read)
+
+    def committed(self, jobs: int, seconds: float, waited: float) -> None:
+        """The desk has finished a batch; its first job had waited so long for it."""
         self.batch_jobs.add(jobs)
         self.commit_seconds.add(seconds)
+        self.wait_seconds.add(waited)
+
+    def job_done(self, job: str) -> None:
+        """A job ran to its end."""
+        self.jobs_done[job] = time()
+
+    def serve(self, port: int) -> None:
+        """Answer with the counters at a port of the loopback, in a thread that ends with us."""
+        start_http_server(port, "127.0.0.1", self._registry)
 
     def text(self) -> bytes:
         """All of it in the text format."""
@@ -104,9 +145,39 @@ class Metrics(Collector):
         for name, meaning, spread in (
             ("batch_jobs", "Jobs that one batch of the desk decided.", self.batch_jobs),
             ("commit_seconds", "Seconds of a batch, to its commit.", self.commit_seconds),
+            ("loop_late_seconds", "By how much the event loop is late.", self.loop_late_seconds),
+            ("wait_seconds", "Seconds that a batch's first job waited.", self.wait_seconds),
         ):
             yield HistogramMetricFamily(
                 f"timebank_{name}", meaning, buckets=spread.buckets(), sum_value=spread.sum
             )
+        yield GaugeMetricFamily(
+            "timebank_requests_under_way", "Requests that have no answer yet.", value=self.under_way
+        )
+        yield _gauge(
+            "job_last_done_seconds", "When a job last ran to its end, in Unix seconds.", "job",
+            self.jobs_done,
+        )  # fmt: skip
+        failed = CounterMetricFamily(
+            "timebank_job_failures", "Rounds of the jobs that broke off.", labels=("reason",)
+        )
+        for reason, many in list(self.jobs_failed.items()):
+            failed.add_metric((reason,), many)
+        yield failed
+        yield _gauge(
+            "build_info", "The Python that runs; always 1.", "python",
+            {platform.python_version(): 1.0},
+        )  # fmt: skip
         for name, (meaning, read) in self._gauges.items():
             yield GaugeMetricFamily(f"timebank_{name}", meaning, value=read())
+        for name, (meaning, read) in self._counters.items():
+            yield CounterMetricFamily(f"timebank_{name}", meaning, value=read())
+        for name, (meaning, label, read_many) in self._labelled.items():
+            yield _gauge(name, meaning, label, read_many())
+
+
+def _gauge(name: str, meaning: str, label: str, found: Mapping[str, float]) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(f"timebank_{name}", meaning, labels=(label,))
+    for value, number in list(found.items()):
+        gauge.add_metric((value,), number)
+    return gauge

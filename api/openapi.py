@@ -7,8 +7,17 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from api.contract import IDEMPOTENCY_KEY_PATTERN, JSON, PATH_PARTS, PROBLEM_JSON, Page, Route
-from api.problems import RETRY_AFTER_SECONDS, RULE_STATUS, STATUS, FieldError, Invalid, problem
+from api.contract import (
+    EVENT_STREAM,
+    IDEMPOTENCY_KEY_PATTERN,
+    JSON,
+    LAST_EVENT_ID_PATTERN,
+    PATH_PARTS,
+    PROBLEM_JSON,
+    Page,
+    Route,
+)
+from api.problems import RETRIED, RULE_STATUS, STATUS, FieldError, Invalid, problem
 from ledger.refusals import REFUSALS
 
 DOCUMENT = web.AppKey("openapi", bytes)
@@ -45,7 +54,14 @@ def document(routes: Sequence[Route], version: str) -> Json:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "tbk_<live|test>_<8 id>_<40 secret><6 checksum>",
-                }
+                },
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "An access token after RFC 9068 of the issuer that the server's"
+                    " settings name, whose subject was registered; 401 where they name none.",
+                },
             },
             "schemas": {**schemas.definitions, "Problem": _PROBLEM},
             "headers": _HEADERS,
@@ -58,13 +74,13 @@ def problem_codes(route: Route) -> dict[int, list[str]]:
     """Every problem that a route may answer, by status."""
     codes = ["internal", *route.problems]
     if route.roles:
-        codes += ["unauthenticated", "forbidden"]
+        codes += ["unauthenticated", "forbidden", "too_many_requests", "issuer_unreachable"]
         codes.append("busy" if route.write else "view_behind")
     if route.path_names:
         codes.append("not_found")
     codes += ["invalid", "bad_encoding"]  # of the query
     if route.takes_body:
-        codes += ["too_large", "unsupported_media_type"]
+        codes += ["too_slow", "too_large", "unsupported_media_type"]
         if JSON in route.media:
             codes.append("malformed_json")
     if route.write and route.method == "POST":
@@ -106,7 +122,7 @@ def _operation(
         "description": _description(route),
         "x-summary-zh": route.summary_zh,
         "x-roles": sorted(route.roles),
-        "security": [{"key": []}] if route.roles else [],
+        "security": [{"key": []}, {"token": []}] if route.roles else [],
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_asked_headers(route)],
         "responses": dict(
             sorted(
@@ -218,6 +234,16 @@ def _asked_headers(route: Route) -> list[Json]:
                 "schema": {"type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN},
             },
         )
+    if route.stream:
+        asked.insert(
+            0,
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "The `id` of the last event heard; what follows it is told.",
+                "schema": {"type": "string", "pattern": LAST_EVENT_ID_PATTERN},
+            },
+        )
     return asked
 
 
@@ -259,7 +285,7 @@ def _answer(
         content[media] = {"schema": schemas.of(answer)}
     if status == 200:
         for media in route.also:
-            content[media] = {"schema": {"type": "object" if media == JSON else "string"}}
+            content[media] = {"schema": _ALSO.get(media, {"type": "string"})}
     if content:
         said["content"] = content
     if status < 300 and answer is not None:
@@ -292,7 +318,7 @@ def _problem_response(
     if name not in responses:
         said = "; ".join(f"`{code}` {REFUSALS[code].title_en}" for code in sorted(codes))
         headers: Json = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
-        if any(code in RETRY_AFTER_SECONDS for code in codes):
+        if RETRIED.intersection(codes):
             headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
         if status == 401:
             headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WWW-Authenticate"}
@@ -314,6 +340,20 @@ view has read, and wait for `min_position`. Every POST takes an `Idempotency-Key
 `dry_run=true`. Lists are oldest first and are walked by `next_cursor`. Refusals are problems after
 RFC 9457, in Chinese or English.
 """
+
+_ALSO: Mapping[str, Json] = {
+    JSON: {"type": "object"},
+    EVENT_STREAM: {
+        "type": "object",
+        "description": "Each event of the stream; `data` is JSON as of `get_event`, in one line.",
+        "required": ["id", "data"],
+        "properties": {
+            "id": {"type": "string", "description": "The position."},
+            "data": {"type": "string", "contentMediaType": JSON},
+        },
+    },
+}
+"""What an answer is that has another media type than its model; a text, where it is not here."""
 
 _MEANINGS: Mapping[int, str] = {
     200: "As asked; nothing new where it was said before.",
@@ -337,7 +377,7 @@ _HEADERS: Json = {
         "schema": {"type": "integer", "minimum": 0},
     },
     "WWW-Authenticate": {
-        "description": "How to show a key (RFC 6750).",
+        "description": "How to show a key or a token (RFC 6750).",
         "schema": {"type": "string"},
     },
 }

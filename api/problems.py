@@ -19,6 +19,7 @@ STATUS: dict[str, int] = {
     "forbidden": 403,
     "not_found": 404,  # in a path; at a field of the request it is 422
     "method_not_allowed": 405,
+    "too_slow": 408,
     "stale": 412,
     "too_large": 413,
     "unsupported_media_type": 415,
@@ -51,8 +52,12 @@ STATUS: dict[str, int] = {
     "one_of_two": 422,
     "to_oneself": 422,
     "nothing_corrected": 422,
+    "not_a_url": 422,
+    "not_https": 422,
+    "address_not_public": 422,
     "internal": 500,
     "busy": 503,
+    "issuer_unreachable": 503,
     "view_behind": 503,
     "vault_key_changed": 503,
 }
@@ -61,10 +66,12 @@ STATUS: dict[str, int] = {
 RULE_STATUS = 409
 RETRY_AFTER_SECONDS = {
     "busy": "1",
+    "issuer_unreachable": "30",
     "view_behind": "1",
     "vault_key_changed": "30",
-    "too_many_requests": "900",
 }
+RETRIED = {*RETRY_AFTER_SECONDS, "too_many_requests"}
+"""What is answered with `Retry-After`; too many requests are told how long by who counts them."""
 
 WORDS: dict[str, tuple[str, str]] = {
     "string": ("字符串", "a string"),
@@ -120,6 +127,14 @@ def status_of(no: No) -> int:
     if no.code == "not_found" and no.pointer is not None:
         return 422
     return STATUS.get(no.code, RULE_STATUS)
+
+
+def retry_after(no: No) -> str | None:
+    """The seconds after which to try again, where that may help."""
+    code = code_of(no)
+    if code == "too_many_requests" and isinstance(no, Refused):
+        return str(no.params["seconds"])
+    return RETRY_AFTER_SECONDS.get(code)
 
 
 def code_of(no: No) -> str:

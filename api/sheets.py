@@ -9,6 +9,7 @@ import io
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from math import isfinite
@@ -25,6 +26,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 OCTETS = "application/octet-stream"
 
 XLSX_SECONDS_MAX = 60
+XLSX_AT_ONCE = 2  # programs that read one, each with up to a GiB of memory
 COLUMNS_MAX = 256
 NAME_MAX = 100  # of a column that nobody knows, as it is repeated
 EXACT_MAX = 10**15  # a sheet keeps a number of 16 digits or more only about
@@ -36,6 +38,8 @@ XLSX_OPTIONS = {
     "strings_to_urls": False,
 }
 """One row in memory at a time, and every text stays a text."""
+
+_reading = threading.BoundedSemaphore(XLSX_AT_ONCE)
 
 Cell = str | int | float | bool | date | datetime
 Kind = Literal["text", "whole", "flag", "list", "instant", "day"]
@@ -138,12 +142,16 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Sequence[Cell]]]:
 
 def _xlsx_rows(data: bytes) -> Iterator[tuple[int, Sequence[Cell]]]:
     command = [sys.executable, "-P", str(Path(__file__).with_name("xlsx_rows.py"))]
+    if not _reading.acquire(timeout=XLSX_SECONDS_MAX):
+        raise Refused("busy")
     try:
         done = subprocess.run(  # noqa: S603  (our own program, no argument from outside)
             command, input=data, capture_output=True, timeout=XLSX_SECONDS_MAX, check=True
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         raise Refused("unreadable_sheet") from None
+    finally:
+        _reading.release()
     for said in done.stdout.splitlines():
         line, row = json.loads(said)
         yield line, [_cell(cell) for cell in row]

@@ -58,8 +58,7 @@ async def verify_form(call: Call) -> web.Response:
 
 async def _verified(call: Call, said: str, code: str | None) -> Fields:
     number, wrong = number_read(said), call.door.wrong_codes
-    if wrong.too_many(number):
-        raise Refused("too_many_requests")
+    wrong.refuse_too_many(number)
     found = await call.in_thread(call.door.office.find, STATEMENTS, number)
     if found is None or not is_code(number, code or "", found.row.code_digest):
         wrong.count(number)

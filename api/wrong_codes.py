@@ -2,7 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from math import ceil
 from time import monotonic
+
+from ledger.units import Refused
 
 TRIES = 10
 WINDOW_SECONDS = 900.0
@@ -19,10 +22,12 @@ class WrongCodes:
         self._clock = clock
         self._tried: OrderedDict[str, tuple[int, float]] = OrderedDict()  # how often, since when
 
-    def too_many(self, number: str) -> bool:
-        """Were so many wrong ones tried that nothing is answered for a while?"""
+    def refuse_too_many(self, number: str) -> None:
+        """Pass, unless so many wrong ones were tried that nothing is answered for a while."""
         tries, since = self._tried.get(number, (0, 0.0))
-        return tries >= TRIES and self._clock() - since < WINDOW_SECONDS
+        left = since + WINDOW_SECONDS - self._clock()
+        if tries >= TRIES and left > 0:
+            raise Refused("too_many_requests", seconds=ceil(left))
 
     def count(self, number: str) -> None:
         """One more was wrong."""

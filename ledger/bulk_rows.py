@@ -62,6 +62,23 @@ def add_many(
             driver.execute(_insert_arrays(table) + _added(table, sums), columns)
 
 
+def read_many(connection: Connection, table: Table) -> Iterator[tuple[Any, ...]]:
+    """Every row of the table's columns, in the order of its key, one after the other.
+
+    However many there are and however long: the driver holds some of them at a time. The table's
+    types are those of the connection's own database.
+    """
+    driver: Any = connection.connection.driver_connection
+    with driver_errors(connection):
+        if connection.dialect.name == "sqlite":
+            yield from driver.execute(_select(table))
+            return
+        query = f"COPY ({_select(table)}) TO STDOUT (FORMAT BINARY)"
+        with driver.cursor() as cursor, cursor.copy(query) as copy:
+            copy.set_types([_POSTGRESQL_TYPES[kind] for kind in _kinds(table)])
+            yield from copy.rows()
+
+
 @contextmanager
 def driver_errors(connection: Connection) -> Iterator[None]:
     """Raise what the driver raises as SQLAlchemy does; a broken connection leaves the pool."""
@@ -104,11 +121,18 @@ def _insert(table: Table, place: str, rows: int) -> str:
     return f'INSERT INTO "{table.name}" ({columns}) VALUES {values}'  # noqa: S608  (names are ours)
 
 
+_POSTGRESQL_TYPES = {"bytes": "bytea", "text": "text", "bigint": "bigint", "integer": "integer"}
+
+
+def _select(table: Table) -> str:
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    return f'SELECT {columns} FROM "{table.name}" ORDER BY {_key(table)}'  # noqa: S608  (ours)
+
+
 @cache
 def _insert_arrays(table: Table) -> str:
-    kinds = {"bytes": "bytea", "text": "text", "bigint": "bigint", "integer": "integer"}
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    arrays = ", ".join(f"%s::{kinds[kind]}[]" for kind in _kinds(table))
+    arrays = ", ".join(f"%s::{_POSTGRESQL_TYPES[kind]}[]" for kind in _kinds(table))
     rows = f"SELECT * FROM unnest({arrays})"  # noqa: S608  (names are ours)
     return f'INSERT INTO "{table.name}" ({columns}) {rows}'
 

@@ -5,19 +5,20 @@ work as libpq documents them. Tables are unqualified everywhere: the schema is t
 """
 
 import hashlib
+import os
 import select
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 
 WAIT_SECONDS = 10
 """How long a writer waits for another before it gives up."""
@@ -25,12 +26,29 @@ WAIT_SECONDS = 10
 ABANDONED_SECONDS = 60
 """A writer that says nothing for so long within its transaction is cut off, and its lock freed."""
 
+PATIENCE: dict[str, str | int] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""What libpq is told where nobody else tells it: a host that vanished is given up in seconds, in 5
+where it is called and in 25 amid a transaction; the system's own patience is many minutes."""
+
 
 class NotReplicated(OperationalError):
     """The commit stands here, but its wait for the standby was cut short: acknowledge nothing.
 
     The next transaction of `writing` waits for the standby, and so for this one too.
     """
+
+
+def is_away(error: BaseException) -> TypeGuard[DBAPIError]:
+    """Whether it is the database that is away, full or busy: its doing, no bug of ours."""
+    return isinstance(error, DBAPIError) and (
+        isinstance(error, OperationalError) or error.connection_invalidated
+    )
 
 
 # --- opening -------------------------------------------------------------------------------------
@@ -71,6 +89,15 @@ def sibling_url(url: str, store: Literal["views", "vault"]) -> str:
     return journal.set(database=str(beside)).render_as_string()
 
 
+def server_of(connection: Connection) -> str:
+    """Which server answers: another after a failover, and after a restart; of SQLite always one.
+
+    What was read of one may never have come to the next: nothing remembered holds there.
+    """
+    server: str = connection.info.get("server", "")
+    return server
+
+
 def create_schema(connection: Connection) -> None:
     """Make the schema that the connection's tables are to stand in, if there is none."""
     if connection.dialect.name == "postgresql":
@@ -94,6 +121,7 @@ def _open_sqlite(url: str, schema: str, durable: bool) -> Engine:
     engine = create_engine(
         url,
         connect_args={"timeout": WAIT_SECONDS},
+        max_overflow=-1,  # never more than there are threads, and none waits for another
         execution_options={"schema": schema},
         hide_parameters=True,  # an error is logged, and a value may be a name
     )
@@ -120,12 +148,13 @@ def _open_sqlite(url: str, schema: str, durable: bool) -> Engine:
 def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
     conninfo = url.replace("+psycopg", "", 1) if "+psycopg" in url.partition(":")[0] else url
     try:
-        conninfo_to_dict(conninfo)
+        conninfo = make_conninfo(conninfo, **_patience(conninfo_to_dict(conninfo)))
     except psycopg.ProgrammingError:  # what it says may quote the password
         raise ValueError("libpq cannot read the address of the database") from None
     engine = create_engine(
         "postgresql+psycopg://",
         creator=lambda: psycopg.connect(conninfo, fallback_application_name="timebank"),
+        max_overflow=-1,  # as above
         execution_options={"schema": schema},
         hide_parameters=True,  # an error is logged, and a value may be a name
         use_native_hstore=False,  # saves a question at each new connection
@@ -134,14 +163,16 @@ def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
     @event.listens_for(engine, "connect", insert=True)  # before SQLAlchemy asks for the schema
     def configure(driver: psycopg.Connection[Any], record: Any) -> None:
         # Whatever the server's own setting: a journal's commit is on disk, a view's need not be.
-        driver.execute(
-            "SELECT set_config('search_path', quote_ident(%s), false),"
+        cursor = driver.execute(
+            "SELECT pg_postmaster_start_time()::text,"
+            " set_config('search_path', quote_ident(%s), false),"
             " set_config('synchronous_commit', CASE"
             " WHEN NOT %s THEN 'off'"
             " WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'"
             " ELSE current_setting('synchronous_commit') END, false)",
             (schema, durable),
         )
+        record.info["server"], *_ = cursor.fetchall()[0]
         driver.commit()
         warnings: list[str] = []
         record.info["warnings"] = warnings
@@ -163,6 +194,14 @@ def _open_postgresql(url: str, schema: str, durable: bool) -> Engine:
     return engine
 
 
+def _patience(given: Mapping[str, Any]) -> dict[str, str | int]:
+    """Of PATIENCE what neither the address nor the environment tells; nothing beside a service."""
+    if "service" in given or "PGSERVICE" in os.environ:
+        return {}
+    told = {*given, *(["connect_timeout"] if "PGCONNECT_TIMEOUT" in os.environ else [])}
+    return {name: value for name, value in PATIENCE.items() if name not in told}
+
+
 # --- transactions --------------------------------------------------------------------------------
 
 
@@ -172,7 +211,8 @@ def writing(
 ) -> Iterator[Connection]:
     """A transaction that commits at the end; one at a time among all processes on the store.
 
-    `committed` is called after the commit, which it cannot undo.
+    `committed` is called after the commit, which it cannot undo. NotReplicated where the standby
+    that the server waits for may not have it.
     """
     with engine.connect() as connection:
         connection.execution_options(writing=True)
@@ -219,18 +259,26 @@ def advisory_key(schema: str) -> int:
 
 
 def _take_turn(connection: Connection) -> bool:
-    """Wait for the writers before us; whether this server waits for a standby at each commit."""
+    """Wait for the writers before us; whether this server waits for a standby at each commit.
+
+    OperationalError where it is no primary any more, and the next connection is a new one.
+    """
     if connection.dialect.name == "sqlite":
         return False  # BEGIN IMMEDIATE has waited
     key = advisory_key(schema_name(connection.engine))
-    *_, standbys = connection.exec_driver_sql(_TAKE_TURN, (key,)).one()
+    *_, standbys, read_only = connection.exec_driver_sql(_TAKE_TURN, (key,)).one()
+    if read_only == "on":
+        connection.engine.dispose()  # the others lead to the same server
+        connection.invalidate()
+        raise OperationalError("BEGIN", None, psycopg.OperationalError("the server only reads"))
     return bool(standbys)
 
 
 _TAKE_TURN = (
     f"SELECT set_config('lock_timeout', '{WAIT_SECONDS}s', true),"
     f" set_config('idle_in_transaction_session_timeout', '{ABANDONED_SECONDS}s', true),"
-    " pg_advisory_xact_lock(%s), current_setting('synchronous_standby_names')"
+    " pg_advisory_xact_lock(%s), current_setting('synchronous_standby_names'),"
+    " current_setting('transaction_read_only')"
 )
 
 _WAIT_EVEN_IF_NOTHING_WAS_WRITTEN = (

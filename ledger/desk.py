@@ -21,7 +21,7 @@ import msgspec
 from sqlalchemy import Connection, delete
 from sqlalchemy.exc import DBAPIError
 
-from ledger import journal, keys, store
+from ledger import databases, journal, keys, store
 from ledger.commands import Command, Keys
 from ledger.events import Entry, Event, PostedContent, RecordEvent, encode
 from ledger.rules import RULEBOOK, STATES, State
@@ -118,6 +118,7 @@ class _Waiting:
     job: Job
     future: "Future[Answer] | asyncio.Future[Answer]"
     loop: asyncio.AbstractEventLoop | None
+    since: float  # by the monotonic clock
 
 
 @dataclass(slots=True)
@@ -157,9 +158,11 @@ class Committer:
         self._store = opened
         self.clock = clock
         self._cache: OrderedDict[str, _Held] = OrderedDict()
+        self._server = ""  # that the cache was read from
         self._read_to = 0
         self._last_recorded = datetime.min.replace(tzinfo=UTC)
         self._prune_after = 0.0
+        self.retries = 0  # batches that were decided again
 
     def commit(self, jobs: Sequence[Job]) -> list[Answer | BaseException]:
         """Decide and write the jobs in one transaction; an answer or what to raise, for each.
@@ -177,6 +180,7 @@ class Committer:
             except DBAPIError as error:
                 self._forget_all()
                 if batch is None or not self._stands(batch, leaves):
+                    self.retries += 1
                     log.warning("batch not written, attempt %s: %s", attempt + 1, type(error.orig))
                     continue
             except BaseException:
@@ -192,8 +196,14 @@ class Committer:
     def _open(self, connection: Connection) -> _Batch:
         """Fold what others wrote since, so that decisions are exact with many processes."""
         last = store.last_position(connection)
-        if last - self._read_to > CATCH_UP_ENTRIES_MAX or last < self._read_to:
+        server = databases.server_of(connection)
+        if (
+            server != self._server  # it may never have had what the one before had at last
+            or last - self._read_to > CATCH_UP_ENTRIES_MAX
+            or last < self._read_to
+        ):
             self._forget_all()
+            self._server = server
         if not self._cache:
             self._read_to = max(0, last - 1)  # nothing to keep up to date but the last instant
         for page in journal.all_entries(connection, self._read_to, last):
@@ -473,8 +483,8 @@ class Desk:
         self._waiting_max = waiting_max
         self._closing = False
         self._door = threading.Lock()  # so that nobody comes in behind the last
-        self.finished: Callable[[int, float], None] = lambda jobs, seconds: None
-        """Told after each batch: how many jobs, and the seconds until they were durable."""
+        self.finished: Callable[[int, float, float], None] = lambda jobs, seconds, waited: None
+        """Told after each batch: its jobs, seconds to its commit, seconds that its first waited."""
         self._thread = threading.Thread(target=self._run, name="committer")
         self._thread.start()
 
@@ -490,13 +500,13 @@ class Desk:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        self._put(_Waiting(job, future, loop))
+        self._put(_Waiting(job, future, loop, monotonic()))
         return await future
 
     def ask_now(self, job: Job) -> Answer:
         """The same for a caller without an event loop."""
         future: Future[Answer] = Future()
-        self._put(_Waiting(job, future, None))
+        self._put(_Waiting(job, future, None, monotonic()))
         return future.result()
 
     def close(self) -> None:
@@ -536,10 +546,12 @@ class Desk:
         started = monotonic()
         try:
             answers = self._committer.commit([waiting.job for waiting in batch])
+        except Busy as away:  # the database is, as was told at each attempt
+            answers = [away] * len(batch)
         except BaseException as error:  # the thread must live to answer the next batch
             log.exception("batch failed")
             answers = [error] * len(batch)
-        self.finished(len(batch), monotonic() - started)
+        self.finished(len(batch), monotonic() - started, started - batch[0].since)
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Answer | BaseException]]] = {}
         for waiting, answer in zip(batch, answers, strict=True):
             if waiting.loop is None:

@@ -61,6 +61,15 @@ class Store:
         with databases.reading(self.engine) as connection:
             yield connection
 
+    def confirm(self) -> None:
+        """Return once all that can be read now is on the standby too, where there has to be one.
+
+        Before an answer says of anything that it stands, unless a transaction of `writing` read it.
+        """
+        if not self.is_sqlite:
+            with self.writing():
+                pass
+
     def poke(self, connection: Connection) -> None:
         """Say within `writing` that there is something new: followers are told after the commit."""
         connection.info["poked"] = True

@@ -17,9 +17,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration: what `create_tables` makes is what the migrations make."""
 
 metadata = MetaData()
@@ -91,6 +92,57 @@ keys = Table(
     Column("expires_on", _Text),
     Column("created_at", _Text, nullable=False),
     Column("revoked_at", _Text),
+    Column("issuer", _Text),  # of tokens that speak for it, and whom they must name
+    Column("subject", _Text),
+    Column("replaces", _Text),  # the key that it was rotated from
+    Column("last_used_at", _Text),  # within some minutes
+    Index(
+        "keys_subject",
+        "issuer",
+        "subject",
+        unique=True,
+        sqlite_where=text("subject IS NOT NULL AND revoked_at IS NULL"),
+        postgresql_where=text("subject IS NOT NULL AND revoked_at IS NULL"),
+    ),
+)
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", _Text, primary_key=True),
+    Column("organisation", _Text),  # whose entries are told; none: all
+    Column("url", _Text, nullable=False),
+    Column("types", _Text),  # of entries, with commas between; none: all
+    Column("status", _Text, nullable=False),  # active | paused | disabled
+    Column("position", BigInteger, nullable=False),  # told, or a dead letter, up to here
+    Column("attempts", Integer, nullable=False),  # of what comes next, so far in vain
+    Column("failing_since", _Text),
+    Column("next_attempt_at", _Text),
+    Column("created_at", _Text, nullable=False),
+    Column("created_by", _Text, nullable=False),  # a key
+    sqlite_with_rowid=False,
+)
+webhook_attempts = Table(  # for those who look for the reason, and pruned
+    "webhook_attempts",
+    metadata,
+    Column("id", _Text, primary_key=True),  # in order of time
+    Column("webhook_id", _Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("at", _Text, nullable=False),
+    Column("status", Integer),  # that was answered, if anything was
+    Column("reason", _Text),  # why it failed
+    Column("milliseconds", Integer, nullable=False),
+    Index("webhook_attempts_of", "webhook_id", "id"),
+    sqlite_with_rowid=False,
+)
+webhook_dead_letters = Table(  # what was given up on, until somebody asks for it again
+    "webhook_dead_letters",
+    metadata,
+    Column("webhook_id", _Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", _Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", _Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 checkpoints = Table(  # the log's own word for what it was, kept for ever
     "checkpoints",

@@ -1,4 +1,4 @@
-"""API keys: who calls, in which role, for whom.
+"""API keys: who calls, in which role, for whom; made, listed, rotated and revoked.
 
 A key is one word, `tbk_<live|test>_` and
 
@@ -9,21 +9,21 @@ base62 with leading zeros: a mistyped key is refused without a look-up, and scan
 code for lost keys know one without asking. It protects nothing; the 238 bits of the secret do. Of
 the whole key only the SHA-256 is kept, unsalted, as NIST SP 800-63B (section 5.1.2.2) has it for
 secrets of 112 bits and more: a slow hash would guard nothing here and cost every request.
+
+Somebody whom an issuer of tokens vouches for stands in the same table, under the issuer and the
+subject that a token must name. Nobody knows a text for such a row.
 """
 
 import hashlib
-import hmac
 import re
 import secrets
-import threading
-import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple, get_args
 
-from sqlalchemy import Connection, Engine, Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from ledger.store import keys
 from ledger.units import recorded_text
@@ -35,8 +35,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SHAPE = re.compile(r"tbk_(live|test)_([0-9A-Za-z]{8})_[0-9A-Za-z]{46}", re.ASCII)
 _CHECKSUM_CHARACTERS = 6
-_FRESH_SECONDS = 0.05
-_REMEMBERED_MAX = 10_000
+OVERLAP_DAYS = 7
+"""How long a key that was rotated works beside the one that follows it, unless said otherwise."""
+
+SUBJECT_MAX = 255  # characters, as OpenID Connect has it (section 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ class Key:
     expires_on: date | None = None  # the last day it works, in UTC
     created_at: str = ""
     revoked_at: str | None = None
+    issuer: str | None = None  # of tokens that speak for it, and whom they must name
+    subject: str | None = None
+    replaces: str | None = None  # the key that it was rotated from
+    last_used_at: str | None = None  # within some minutes
 
     def works_on(self, day: date) -> bool:
         """Neither revoked nor past its last day."""
@@ -62,6 +68,23 @@ class NewKey(NamedTuple):
 
     key: Key
     text: str
+
+
+class NotRotated(Exception):
+    """A key that nothing can follow: `why` is `ended`, `token` or `replaced`, `by` the follower."""
+
+    def __init__(self, why: Literal["ended", "token", "replaced"], by: str | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.by = by
+
+
+class SubjectTaken(Exception):
+    """An issuer's subject is one key at a time; `by` is that key's id."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(by)
+        self.by = by
 
 
 # --- the text of a key ---------------------------------------------------------------------------
@@ -100,6 +123,7 @@ def create_key(
     member_id: str | None = None,
     expires_on: date | None = None,
     mode: Mode = "live",
+    replaces: str | None = None,
 ) -> NewKey:
     """Keep a fresh key and show its text once; ValueError says what the role wants.
 
@@ -116,37 +140,109 @@ def create_key(
         member_id,
         expires_on,
         recorded_text(at),
+        replaces=replaces,
     )
-    db.execute(
-        insert(keys).values(
-            id=key.id,
-            hash=hash_key(text),
-            role=key.role,
-            actor=key.actor,
-            organisation=organisation,
-            member_id=member_id,
-            expires_on=expires_on.isoformat() if expires_on else None,
-            created_at=key.created_at,
-        )
-    )
+    _keep(db, key, hash_key(text))
     return NewKey(key, text)
+
+
+def register_subject(
+    db: Connection,
+    *,
+    issuer: str,
+    subject: str,
+    role: str,
+    actor: str,
+    at: datetime,
+    organisation: str | None = None,
+    member_id: str | None = None,
+    expires_on: date | None = None,
+) -> Key:
+    """Let the tokens of an issuer that name a subject speak for a role; SubjectTaken, ValueError.
+
+    No text opens it: what is kept as its hash is random.
+    """
+    if not 0 < len(subject) <= SUBJECT_MAX or not subject.isprintable():
+        raise ValueError(f"a subject has 1 to {SUBJECT_MAX} printable characters")
+    role = _checked_role(role, organisation, member_id)
+    taken = _named(db, issuer, subject)
+    if taken is not None:
+        raise SubjectTaken(taken.id)
+    key = Key(
+        _random(8),
+        role,
+        _checked_actor(actor),
+        organisation,
+        member_id,
+        expires_on,
+        recorded_text(at),
+        issuer=issuer,
+        subject=subject,
+    )
+    _keep(db, key, secrets.token_bytes(32))
+    return key
+
+
+def rotate_key(
+    db: Connection,
+    old: Key,
+    *,
+    at: datetime,
+    overlap_days: int = OVERLAP_DAYS,
+    expires_on: date | None = None,
+) -> NewKey:
+    """A key that follows another in all it may; NotRotated where none can.
+
+    The old one works for `overlap_days` more at the most, with 0 no longer. Without `expires_on`
+    the new one ends when the old one would have.
+    """
+    if old.subject is not None:
+        raise NotRotated("token")
+    if not old.works_on(at.date()):
+        raise NotRotated("ended")
+    followers = select(keys).where(keys.c.replaces == old.id)
+    for follower in map(key_of, db.execute(followers)):
+        if follower.works_on(at.date()):
+            raise NotRotated("replaced", follower.id)
+    new = create_key(
+        db,
+        role=old.role,
+        actor=old.actor,
+        at=at,
+        organisation=old.organisation,
+        member_id=old.member_id,
+        expires_on=expires_on or old.expires_on,
+        replaces=old.id,
+    )
+    if overlap_days == 0:
+        revoke_key(db, old.id, at)
+    else:
+        last = min(old.expires_on or date.max, at.date() + timedelta(overlap_days))
+        db.execute(update(keys).where(keys.c.id == old.id).values(expires_on=last.isoformat()))
+    return new
 
 
 def list_keys(db: Connection) -> list[Key]:
     """All keys that ever were, oldest first."""
-    return [_key(row) for row in db.execute(select(keys).order_by(keys.c.created_at, keys.c.id))]
+    return [key_of(row) for row in db.execute(select(keys).order_by(keys.c.created_at, keys.c.id))]
 
 
 def keys_of(db: Connection, member_id: str) -> list[Key]:
     """The keys that name a member, as itself or as the person behind them; oldest first."""
     named = select(keys).where(keys.c.member_id == member_id)
-    return [_key(row) for row in db.execute(named.order_by(keys.c.created_at, keys.c.id))]
+    return [key_of(row) for row in db.execute(named.order_by(keys.c.created_at, keys.c.id))]
 
 
 def find_key(db: Connection, key_id: str) -> Key | None:
     """The key of this id, revoked and expired ones too."""
     row = db.execute(select(keys).where(keys.c.id == key_id)).one_or_none()
-    return _key(row) if row else None
+    return key_of(row) if row else None
+
+
+def find_subject(db: Connection, issuer: str, subject: str) -> Key | None:
+    """Whom the tokens of an issuer speak for that name a subject; expired ones too."""
+    row = _named(db, issuer, subject)
+    return key_of(row) if row else None
 
 
 def revoke_key(db: Connection, key_id: str, at: datetime) -> Key | None:
@@ -163,7 +259,7 @@ def revoke_key(db: Connection, key_id: str, at: datetime) -> Key | None:
 
 
 def forget_member(db: Connection, member_id: str, at: datetime) -> None:
-    """Revoke the keys of role member and blank the name on each.
+    """Revoke the keys of role member and blank the name and the tokens' subject on each.
 
     A key of an organisation that names the member as the person behind it stays as it is: whose
     work an organisation's entries are is for the organisation to say.
@@ -173,78 +269,25 @@ def forget_member(db: Connection, member_id: str, at: datetime) -> None:
     own = and_(keys.c.member_id == member_id, keys.c.role == "member")
     works = keys.c.revoked_at.is_(None)
     db.execute(update(keys).where(own, works).values(revoked_at=recorded_text(at)))
-    db.execute(update(keys).where(own, keys.c.actor != "").values(actor=""))
+    known = or_(keys.c.actor != "", keys.c.subject.is_not(None))
+    db.execute(update(keys).where(own, known).values(actor="", issuer=None, subject=None))
+
+
+def keep_uses(db: Connection, used: Mapping[str, str]) -> None:
+    """Keep when keys were last used, by id; an earlier use than the one that is kept is none."""
+    last = keys.c.last_used_at
+    statement = (
+        update(keys)
+        .where(keys.c.id == bindparam("key"), or_(last.is_(None), last < bindparam("used")))
+        .values(last_used_at=bindparam("used"))
+    )
+    db.execute(statement, [{"key": key_id, "used": at} for key_id, at in sorted(used.items())])
 
 
 def actor_names(db: Connection, ids: Iterable[str]) -> dict[str, str]:
     """The actors' names by key id; `cli`, `jobs` and ids that are no key's are left out."""
     rows = db.execute(select(keys.c.id, keys.c.actor).where(keys.c.id.in_(sorted(set(ids)))))
     return {key_id: actor for key_id, actor in rows}
-
-
-# --- at the door ---------------------------------------------------------------------------------
-
-
-class Keyring:
-    """Tells whose a presented key is, asking the table at most once in 50 ms for each key.
-
-    So a revocation by another process is heard of within 50 ms, and a busy server does not ask for
-    every request. What is no key is asked for each time, so that a new key works at once.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
-    ) -> None:
-        self._engine = engine
-        self._clock = clock
-        self._today = today
-        self._lock = threading.Lock()
-        self._kept: dict[bytes, _Kept] = {}  # by the hash of what was presented
-
-    def find(self, presented: str) -> Key | None:
-        """The key that this text is, if it works today; may read the database."""
-        key_id = parse_key(presented)
-        if key_id is None:
-            return None
-        presented_hash = hash_key(presented)
-        kept = self._fresh(presented_hash) or self._read(key_id, presented_hash)
-        return self._judge(kept) if kept else None
-
-    def recall(self, presented: str) -> Key | None:
-        """As `find`, from memory alone, at once; None: ask `find`."""
-        if not presented.isascii():
-            return None
-        kept = self._fresh(hash_key(presented))
-        return self._judge(kept) if kept else None
-
-    def _judge(self, kept: "_Kept") -> Key | None:
-        return kept.key if kept.key.works_on(self._today()) else None
-
-    def _fresh(self, presented_hash: bytes) -> "_Kept | None":
-        kept = self._kept.get(presented_hash)
-        return kept if kept and self._clock() < kept.fresh_until else None
-
-    def _read(self, key_id: str, presented_hash: bytes) -> "_Kept | None":
-        asked_at = self._clock()
-        with self._engine.connect() as db:
-            row = db.execute(select(keys).where(keys.c.id == key_id)).one_or_none()
-        if row is None or not hmac.compare_digest(row.hash, presented_hash):
-            return None
-        kept = _Kept(_key(row), asked_at + _FRESH_SECONDS)
-        with self._lock:
-            if len(self._kept) >= _REMEMBERED_MAX:
-                self._kept.clear()
-            self._kept[presented_hash] = kept
-        return kept
-
-
-class _Kept(NamedTuple):
-    key: Key
-    fresh_until: float
 
 
 def _checked_role(role: str, organisation: str | None, member_id: str | None) -> Role:
@@ -268,7 +311,30 @@ def _checked_actor(actor: str) -> str:
     return actor.strip()
 
 
-def _key(row: Row[tuple[object, ...]]) -> Key:
+def _keep(db: Connection, key: Key, secret_hash: bytes) -> None:
+    db.execute(
+        insert(keys).values(
+            id=key.id,
+            hash=secret_hash,
+            role=key.role,
+            actor=key.actor,
+            organisation=key.organisation,
+            member_id=key.member_id,
+            expires_on=key.expires_on.isoformat() if key.expires_on else None,
+            created_at=key.created_at,
+            issuer=key.issuer,
+            subject=key.subject,
+            replaces=key.replaces,
+        )
+    )
+
+
+def _named(db: Connection, issuer: str, subject: str) -> Row[tuple[object, ...]] | None:
+    named = and_(keys.c.issuer == issuer, keys.c.subject == subject, keys.c.revoked_at.is_(None))
+    return db.execute(select(keys).where(named)).one_or_none()
+
+
+def key_of(row: Row[tuple[object, ...]]) -> Key:
     return Key(
         row.id,
         row.role,
@@ -278,6 +344,10 @@ def _key(row: Row[tuple[object, ...]]) -> Key:
         date.fromisoformat(row.expires_on) if row.expires_on else None,
         row.created_at,
         row.revoked_at,
+        row.issuer,
+        row.subject,
+        row.replaces,
+        row.last_used_at,
     )
 
 

@@ -9,10 +9,10 @@ from typing import Self
 from sqlalchemy import Engine, inspect
 from sqlalchemy.engine import make_url
 
-from ledger import vault
+from ledger import databases, vault, vault_rows
 from ledger.desk import Committer, Desk
 from ledger.journal_schema import REVISION
-from ledger.keys import Keyring
+from ledger.keyring import Keyring
 from ledger.keys_file import Secrets, load_secrets, settle_vault_key
 from ledger.settings import Settings
 from ledger.store import Store, open_engine, sibling_url
@@ -22,8 +22,12 @@ class NotMade(Exception):
     """There is no ledger here yet: `timebank init` makes one."""
 
 
+class NoVault(Exception):
+    """The journal stands, and no vault: it was lost, or making the ledger was broken off."""
+
+
 class OtherSchema(Exception):
-    """The journal is at another revision than this program: `timebank db upgrade` mends it."""
+    """A store is at another revision than this program: `timebank db upgrade` mends it."""
 
     def __init__(self, found: str, wanted: str) -> None:
         super().__init__(f"{found} != {wanted}")
@@ -61,29 +65,55 @@ class Ledger:
 
 def is_made(settings: Settings) -> bool:
     """Is there a journal at the settings' place? Makes none by looking."""
-    if settings.database_url.startswith("sqlite"):
-        path = Path(make_url(settings.database_url).database or "")
-        if not path.exists():
-            return False
-    store = Store(settings.database_url, settings.ledger)
+    return _stands(settings.database_url, f"{settings.ledger}_journal", "entries")
+
+
+def refuse_no_vault(settings: Settings) -> None:
+    """Pass where there is a vault beside the journal; else NoVault. Makes none by looking."""
+    url = sibling_url(settings.database_url, "vault")
+    if not _stands(url, f"{settings.ledger}_vault", "people"):
+        raise NoVault
+
+
+def _stands(url: str, schema: str, table: str) -> bool:
+    if url.startswith("sqlite") and not Path(make_url(url).database or "").exists():
+        return False
+    engine = open_engine(url, schema, durable=True)
     try:
-        return inspect(store.engine).has_table("entries")
+        return inspect(engine).has_table(table)
     finally:
-        store.close()
+        engine.dispose()
 
 
-def refuse_other_schema(store: Store) -> None:
-    """Pass where the journal's schema is the one that this program knows; else OtherSchema."""
-    with store.reading() as connection:
+def refuse_other_schema(engine: Engine, wanted: str = REVISION) -> None:
+    """Pass where a store's schema is the one that this program knows; else OtherSchema."""
+    with databases.reading(engine) as connection:
         found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
-    if found != REVISION:
-        raise OtherSchema(found, REVISION)
+    if found != wanted:
+        raise OtherSchema(found, wanted)
+
+
+def make_files(settings: Settings) -> None:
+    """On SQLite, empty files for the stores that have none, for their owner alone."""
+    url = settings.database_url
+    for each in (url, sibling_url(url, "vault"), sibling_url(url, "views")):
+        make_file(each)
+
+
+def make_file(url: str) -> None:
+    """On SQLite, an empty file for a store that has none, for its owner alone.
+
+    What stands beside a file later (its log) has the file's mode.
+    """
+    if url.startswith("sqlite"):
+        Path(make_url(url).database or "").touch(mode=0o600, exist_ok=True)
 
 
 def make_ledger(settings: Settings) -> None:
     """Make the journal and the vault, or bring them to the newest schema; views make themselves."""
     from ledger import migrations  # alembic is slow to load, and needed here alone
 
+    make_files(settings)
     store = Store(settings.database_url, settings.ledger)
     vault_engine = open_vault_engine(settings)
     try:
@@ -97,17 +127,22 @@ def make_ledger(settings: Settings) -> None:
 def open_ledger(
     settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Ledger:
-    """Open what `make_ledger` made; else NotMade, OtherSchema, KeysUnusable or WrongVaultKey."""
+    """Open what `make_ledger` made.
+
+    Else NotMade, NoVault, OtherSchema, KeysUnusable or WrongVaultKey.
+    """
     if not is_made(settings):
         raise NotMade
+    refuse_no_vault(settings)
     secrets = load_secrets(settings)
     store = Store(settings.database_url, settings.ledger)
     vault_engine = open_vault_engine(settings)
-    views_engine = open_engine(
-        sibling_url(settings.database_url, "views"), f"{settings.ledger}_views", durable=False
-    )
+    views_url = sibling_url(settings.database_url, "views")
+    make_file(views_url)  # they may have been taken away
+    views_engine = open_engine(views_url, f"{settings.ledger}_views", durable=False)
     try:
-        refuse_other_schema(store)
+        refuse_other_schema(store.engine)
+        refuse_other_schema(vault_engine, vault_rows.REVISION)
         opened_vault = open_vault(settings, secrets, vault_engine)
     except BaseException:
         store.close()

@@ -261,10 +261,22 @@ REFUSALS: dict[str, Refusal] = {
         "Another paper has this number: ask again.",
     ),
     "too_many_requests": Refusal(
-        "尝试次数过多",
+        "请求过多",
         "Too many requests",
-        "此编号的错误验证码过多，请稍后再试。",
-        "Too many wrong codes were tried for this number: try again later.",
+        "请求或错误尝试过多，请在 {seconds} 秒后再试。",
+        "Too many requests, or wrong ones: try again in {seconds} second(s).",
+    ),
+    "too_many_webhooks": Refusal(
+        "推送地址过多",
+        "Too many webhooks",
+        "已有 {count} 个推送地址，请先删除一个。",
+        "There are {count} webhooks already: remove one first.",
+    ),
+    "beyond_the_end": Refusal(
+        "超出账本末尾",
+        "Beyond the end",
+        "账本只到第 {last} 条，没有第 {position} 条：可能恢复了较早的备份。",
+        "The ledger ends at {last}, and {position} was never told: an older backup may be in use.",
     ),
     # -- by request: what the request alone shows
     "invalid": Refusal(
@@ -312,8 +324,8 @@ REFUSALS: dict[str, Refusal] = {
     "unauthenticated": Refusal(
         "未通过身份验证",
         "Not authenticated",
-        "密钥缺失、无效、过期或已撤销。",
-        "The key is missing, unknown, expired or revoked.",
+        "密钥或令牌缺失、无效、过期或已撤销。",
+        "The key or token is missing, unknown, expired or revoked.",
     ),
     "forbidden": Refusal(
         "无权操作", "Forbidden", "此角色不能执行该操作。", "This role may not do that."
@@ -348,6 +360,12 @@ REFUSALS: dict[str, Refusal] = {
         "内容已被更改，请重新读取。",
         "It has changed meanwhile; read it again.",
     ),
+    "too_slow": Refusal(
+        "请求传输过慢",
+        "Too slow",
+        "请求内容没有在 {seconds} 秒内传完，未作任何更改。",
+        "The body did not arrive within {seconds} second(s); nothing was done.",
+    ),
     "too_large": Refusal(
         "内容过大",
         "Too large",
@@ -362,6 +380,12 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "busy": Refusal(
         "系统繁忙", "Busy", "系统繁忙，请稍后重试。", "The ledger is busy; try again soon."
+    ),
+    "issuer_unreachable": Refusal(
+        "令牌签发方不可用",
+        "Issuer unreachable",
+        "尚未取得令牌签发方的公钥，暂时无法验证令牌；密钥不受影响。",
+        "The public keys of the tokens' issuer are not at hand yet; keys of ours work.",
     ),
     "view_behind": Refusal(
         "视图尚未更新",
@@ -485,6 +509,24 @@ REFUSALS: dict[str, Refusal] = {
         "Nothing corrected",
         "请至少给出一个要更正的字段。",
         "Give at least one field that is other.",
+    ),
+    "not_a_url": Refusal(
+        "不是可用的网址",
+        "Not a usable URL",
+        "应为 https:// 开头的网址，国际域名用 punycode，不含用户名、片段与端口 0。",
+        "Expected an https URL in ASCII, without a user, a fragment or the port 0.",
+    ),
+    "not_https": Refusal(
+        "须用 https",
+        "https is needed",
+        "只有设置 webhook_allow 中列出的接收方才可以不用 https。",
+        "Only receivers that the setting webhook_allow names may be called without https.",
+    ),
+    "address_not_public": Refusal(
+        "不是公网地址",
+        "Not a public address",
+        "该网址指向内网或保留地址；设置 webhook_allow 可以放行。",
+        "The URL leads to a private or reserved address; the setting webhook_allow may allow it.",
     ),
     "one_of_two": Refusal(
         "二者取一",

@@ -8,6 +8,8 @@ part 1, section 5.2).
   data: the member id. Who destroys the wrapped key has destroyed what was sealed under it.
 - A **field** is sealed with AES-256-GCM (NIST SP 800-38D) under the person's key; associated data:
   member id and field, so that no ciphertext passes for another's or another field's.
+- A **webhook's secret** is sealed with AES-256-GCM under a key for that; associated data: the
+  webhook's id.
 - A **digest** is HMAC-SHA-256 (RFC 2104) under the look-up key: equal values are found, and without
   the key a document number cannot be guessed from it.
 
@@ -41,6 +43,7 @@ class Sealing:
         if len(vault_key) != KEY_BYTES:
             raise ValueError(f"a vault key has {KEY_BYTES} bytes, this one {len(vault_key)}")
         self._wrapping = AESGCM(_derive(vault_key, b"timebank vault 1: wrapping"))
+        self._secrets = AESGCM(_derive(vault_key, b"timebank vault 1: webhook secrets"))
         self._lookup_key = _derive(vault_key, b"timebank vault 1: look-up")
         self.key_check = _derive(vault_key, b"timebank vault 1: check")
         """Tells one vault key from another and says nothing about either."""
@@ -61,6 +64,19 @@ class Sealing:
         key = self._unwrapped(member_id, wrapped)
         nonce = os.urandom(NONCE_BYTES)
         return nonce + following._wrapping.encrypt(nonce, key, member_id.encode())
+
+    def seal_secret(self, webhook_id: str, secret: bytes) -> bytes:
+        """Nonce and ciphertext with its tag."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._secrets.encrypt(nonce, secret, webhook_id.encode())
+
+    def open_secret(self, webhook_id: str, sealed: bytes) -> bytes:
+        """What was sealed; SealBroken where it is another's, or under another vault key."""
+        nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        try:
+            return self._secrets.decrypt(nonce, ciphertext, webhook_id.encode())
+        except InvalidTag as broken:
+            raise SealBroken(f"the secret of webhook {webhook_id} does not open") from broken
 
     def digest(self, *parts: str) -> bytes:
         """The keyed digest of these texts in this order; each goes in with its length before it."""

@@ -6,20 +6,38 @@ never shown: not by `shown`, not by `repr`, not in the error that refuses one.
 """
 
 import os
+import re
 import tomllib
 from contextvars import ContextVar
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from ledger.addresses import Allowed
+
 PREFIX = "TIMEBANK_"
 TOML_FILE = Path("timebank.toml")
 MASK = "********"
+WORK = ("views", "jobs", "webhooks")
+"""What is done beside answering requests: reading on for the views, what is due, deliveries."""
+
+TokenAlgorithm = Literal["RS256", "PS256", "ES256", "ES384", "Ed25519", "EdDSA"]
+"""What may sign a token (RFC 7518, 9864): signatures alone, no shared secret and not `none`."""
 
 
 class BadSettings(Exception):
@@ -64,9 +82,27 @@ class Settings(BaseSettings):
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]{1,200}$")] | None = None
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    work: Annotated[str, Field(pattern=rf"^(none|({'|'.join(WORK)})(,({'|'.join(WORK)}))*)$")] = (
+        ",".join(WORK)
+    )  # what this process does beside answering requests
     jobs_every_minutes: Annotated[int, Field(ge=0, le=1_440)] = 60  # while serving; 0: none run
+    webhook_allow: str = ""  # receivers that need not be public: HOST[:PORT] or a network, commas
+    webhook_give_up_hours: Annotated[int, Field(ge=1, le=8_760)] = 72  # in vain, then a dead letter
     metrics_open: bool = False  # answer /metrics to others than the loopback too
+    traces_endpoint: Annotated[str | None, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] = (
+        None  # of an OTLP/HTTP collector; none: no traces
+    )
+    metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None  # of `timebank work`
     body_bytes_max: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024
+    body_seconds: Annotated[int, Field(ge=1, le=3_600)] = 120  # that a body may take to arrive
+    idle_seconds: Annotated[int, Field(ge=1, le=3_600)] = 75  # for a request's head, or between two
+    key_requests_per_minute: Annotated[int, Field(ge=0)] = 600_000  # of one key; 0: no limit
+    key_requests_at_once: Annotated[int, Field(ge=0)] = 1_000  # of one key, under way; 0: no limit
+    oidc_issuer: str | None = None  # whose access tokens are taken, as they spell it in `iss`
+    oidc_audience: Annotated[str, Field(min_length=1)] | None = None  # what `aud` must hold
+    oidc_algorithm: TokenAlgorithm = "RS256"  # the one that signs them, whatever they say
+    oidc_jwks_url: str | None = None  # of the issuer's keys; default: as the issuer publishes it
+    oidc_jwks_file: Path | None = None  # instead of fetching them
 
     _given: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -79,7 +115,7 @@ class Settings(BaseSettings):
             given = _given.get()
             raise BadSettings(
                 "; ".join(
-                    _complaint(str(error["loc"][0]), given, error["msg"])
+                    _complaint(str((*error["loc"], error["type"])[0]), given, error["msg"])
                     for error in refused.errors(include_input=False, include_url=False)
                 )
             ) from None
@@ -89,6 +125,11 @@ class Settings(BaseSettings):
         """Where the world finds us, as far as the settings tell."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def works(self) -> frozenset[str]:
+        """The parts of WORK that this process does."""
+        return frozenset(self.work.split(",")) - {"none"}
 
     def shown(self) -> list[Shown]:
         """Every setting, its value with secrets masked, and where it comes from."""
@@ -102,13 +143,40 @@ class Settings(BaseSettings):
     def _names_a_database(cls, value: str) -> str:
         # What SQLAlchemy says of a URL may quote its password.
         try:
-            url = make_url(value)
+            url, further = _read_url(value)
         except (ArgumentError, ValueError):
             raise ValueError("is not a database URL") from None
         if url.get_backend_name() not in ("sqlite", "postgresql"):
             raise ValueError("is neither sqlite:///FILE nor postgresql://...")
         if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
             raise ValueError("names no file: a ledger on SQLite is a file")
+        if further and url.get_backend_name() != "postgresql":
+            raise ValueError("names several hosts: only postgresql://... has such")
+        return value
+
+    @field_validator("oidc_issuer", "oidc_jwks_url")
+    @classmethod
+    def _is_https(cls, value: str | None) -> str | None:
+        if value is not None and not is_fetched_safely(value):
+            raise ValueError("is no https:// address (http:// is for the loopback)")
+        return value
+
+    @model_validator(mode="after")
+    def _tokens_are_told_in_full(self) -> Self:
+        if self.oidc_issuer is not None and self.oidc_audience is None:
+            raise PydanticCustomError("oidc_audience", "is needed where oidc_issuer is set")
+        if self.oidc_issuer is None:
+            for name in ("oidc_audience", "oidc_jwks_url", "oidc_jwks_file"):
+                if getattr(self, name) is not None:
+                    raise PydanticCustomError("oidc_issuer", f"is needed where {name} is set")
+        if self.oidc_jwks_url is not None and self.oidc_jwks_file is not None:
+            raise PydanticCustomError("oidc_jwks_file", "stands beside oidc_jwks_url: one of two")
+        return self
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def _names_receivers(cls, value: str) -> str:
+        Allowed.parse(value)
         return value
 
     @classmethod
@@ -127,6 +195,25 @@ class Settings(BaseSettings):
     def model_post_init(self, context: object, /) -> None:
         """Keep the notes of where each value came from."""
         self._given = _given.get()
+
+
+def is_fetched_safely(url: str) -> bool:
+    """Is it an https address, or an http address of this machine; no user, no fragment in it?"""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if not host or "@" in parts.netloc or "#" in url or not url.isascii() or " " in url:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def unread_environment() -> list[str]:
@@ -198,7 +285,10 @@ def _masked(value: object) -> str | int | bool | None:
         case SecretStr():
             return MASK
         case str() if "://" in value:
-            return _masked_url(make_url(value))
+            try:
+                return _masked_url(*_read_url(value))
+            except (ArgumentError, ValueError):
+                return MASK
         case Path():
             return str(value)
         case str() | int() | None:
@@ -207,7 +297,29 @@ def _masked(value: object) -> str | int | bool | None:
             raise TypeError(f"a setting of type {type(value).__name__} has no form to be shown in")
 
 
-def _masked_url(url: URL) -> str:
-    if "password" in url.query:
-        url = url.update_query_dict({"password": "***"})
-    return url.render_as_string(hide_password=True)
+def _masked_url(url: URL, further: str) -> str:
+    secret = {"password", "sslpassword"} & url.query.keys()
+    url = url.update_query_dict(dict.fromkeys(sorted(secret), "***"))
+    shown = url.render_as_string(hide_password=True)
+    end_of_host = _END_OF_HOST.search(shown, shown.index("://") + len("://"))
+    at = len(shown) if end_of_host is None else end_of_host.start()
+    return f"{shown[:at]}{further}{shown[at:]}"
+
+
+def _read_url(value: str) -> tuple[URL, str]:
+    """An address with its first host, and as a text the further ones, which only libpq knows.
+
+    ArgumentError or ValueError where it is none.
+    """
+    several = _SEVERAL_HOSTS.fullmatch(value)
+    if several is None:
+        return make_url(value), ""
+    for host in several["further"][1:].split(","):
+        make_url(f"postgresql://{host}")
+    return make_url(several["before"] + several["after"]), several["further"]
+
+
+_SEVERAL_HOSTS = re.compile(
+    r"(?P<before>[a-z+]+://([^/?@]*@)?[^/?@,]+)(?P<further>(,[^/?@,]+)+)(?P<after>([/?].*)?)"
+)
+_END_OF_HOST = re.compile(r"[/?]")

@@ -64,6 +64,9 @@ from ledger.journal_schema import (
     record_entries,
     shared_balances,
     tracking,
+    webhook_attempts,
+    webhook_dead_letters,
+    webhooks,
 )
 from ledger.wakeup import Wakeup
 
@@ -117,6 +120,9 @@ __all__ = [
     "stream_names",
     "tracking",
     "upsert_many",
+    "webhook_attempts",
+    "webhook_dead_letters",
+    "webhooks",
 ]
 
 

@@ -22,6 +22,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ledger import databases, webhook_secrets
 from ledger.personal_data import PERSON_FIELDS, TELLING_AGE, Person, normalise
 from ledger.remembered import Remembered
 from ledger.sealing import PersonKey, SealBroken, Sealing
@@ -55,9 +56,6 @@ from ledger.vault_rows import (
 )
 
 __all__ = ["Erased", "Held", "Known", "Newcomer", "Person", "Vault", "WrongVaultKey", "metadata"]
-
-
-_WAIT_FOR_THE_WRITER_BEFORE = "SET LOCAL lock_timeout = '10s'"
 
 
 class WrongVaultKey(Exception):
@@ -97,7 +95,6 @@ class Vault:
         self, engine: Engine, vault_key: bytes, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(writing=True)
         self._sealing = Sealing(vault_key)
         self._remembered = Remembered(clock, self._count_erasures)
         self._take_or_check_key()
@@ -355,6 +352,37 @@ class Vault:
         self._sealing = following
         return count
 
+    # --- webhooks ------------------------------------------------------------------------------
+
+    def new_webhook_secret(self, webhook_id: str) -> bytes:
+        """A fresh secret for a webhook that has none; it is told once, and signs from now on."""
+        with self._writing() as db:
+            return webhook_secrets.new_secret(db, self._sealing, webhook_id)
+
+    def replace_webhook_secret(self, webhook_id: str, until: datetime) -> bytes:
+        """A fresh one; the one before signs beside it until an instant. KeyError: there is none."""
+        with self._writing() as db:
+            return webhook_secrets.replace_secret(db, self._sealing, webhook_id, until)
+
+    def webhook_secrets(self, webhook_id: str, at: datetime) -> list[bytes]:
+        """What signs a webhook's messages at an instant, the newest first; none: nothing may."""
+        with self._engine.connect() as db:
+            try:
+                return webhook_secrets.open_secrets(db, self._sealing, webhook_id, at)
+            except SealBroken:
+                self._check_key(db)
+                raise
+
+    def webhook_ids(self) -> list[str]:
+        """The webhooks whose secrets are held, in the order in which they were made."""
+        with self._engine.connect() as db:
+            return webhook_secrets.webhook_ids(db)
+
+    def drop_webhook_secrets(self, webhook_id: str) -> None:
+        """Sign nothing more for a webhook."""
+        with self._writing() as db:
+            webhook_secrets.drop_secrets(db, webhook_id)
+
     # --- for doctor ----------------------------------------------------------------------------
 
     def pending(self, before: datetime) -> list[Known]:
@@ -376,19 +404,15 @@ class Vault:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """A transaction as the only writer, across processes: what it reads, nobody changes."""
-        with self._writer.begin() as db:  # on SQLite it begins with the write lock
+        with databases.writing(self._engine) as db:
             if db.dialect.name == "sqlite":
                 db.exec_driver_sql("PRAGMA secure_delete = ON").close()
-            else:
-                db.exec_driver_sql(_WAIT_FOR_THE_WRITER_BEFORE)
-            self._check_key(db, lock=True)
+            self._check_key(db)
             yield db
 
-    def _check_key(self, db: Connection, *, lock: bool = False) -> None:
+    def _check_key(self, db: Connection) -> None:
         """WrongVaultKey where another process has changed the key."""
         stated = select(vault.c.key_check)
-        if lock:  # on PostgreSQL this orders the writers, and reads what the last one wrote
-            stated = stated.with_for_update()
         if db.execute(stated).scalar_one() != self._sealing.key_check:
             raise WrongVaultKey("another process has changed the vault key")
 
@@ -400,7 +424,7 @@ class Vault:
             said = db.execute(stated).one_or_none()
         if said is None:
             try:
-                with self._writer.begin() as db:
+                with databases.writing(self._engine) as db:
                     db.execute(insert(vault), row)
             except IntegrityError:  # another process was first: its key is the vault's
                 pass

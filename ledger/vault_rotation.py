@@ -1,4 +1,4 @@
-"""Another vault key: everybody's key is wrapped anew, and every look-up digested anew.
+"""Another vault key: everybody's key is wrapped anew, every look-up digested, every secret sealed.
 
 What was sealed under a person's own key stays as it is, so the work is little and the same for
 everybody; a page of people at a time, it needs the memory of one page.
@@ -20,6 +20,7 @@ from ledger.vault_rows import (
     ref_lookup,
     refs_of,
 )
+from ledger.webhook_secrets import reseal_all
 
 PEOPLE_AT_ONCE = 500
 
@@ -43,6 +44,7 @@ def rewrap_all(
         _rewrap(db, before, following, page)
         done += len(page)
         heard(done)
+    reseal_all(db, before, following)
     return done
 
 

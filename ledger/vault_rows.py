@@ -25,6 +25,8 @@ from ledger.sealing import DIGEST_BYTES, NONCE_BYTES, PersonKey, Sealing
 LookupKind = Literal["external_ref", "document"]
 Status = Literal["pending", "active", "erased"]
 FORMAT = 1
+REVISION = "0002"
+"""The newest migration of the vault's schema."""
 
 _Item = TypeVar("_Item")
 _ASKED_AT_ONCE = 500  # digests in one query; SQLite takes 32 766 parameters, plans stay small
@@ -74,6 +76,15 @@ lookups = Table(
     Column("scope", _Text, primary_key=True),  # an external_ref's organisation; document: empty
     Column("digest", LargeBinary(DIGEST_BYTES), primary_key=True),
     Column("member_id", _Text, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+webhook_secrets = Table(
+    "webhook_secrets",
+    metadata,
+    Column("webhook_id", _Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # under the vault's key
+    Column("previous", LargeBinary),  # signs beside it until then
+    Column("previous_until", _Text),
     sqlite_with_rowid=False,
 )
 

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from logging import ERROR, WARNING
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,6 +85,7 @@ class Signer:
         self._thread: threading.Thread | None = None
         self._asked: list[datetime] = []
         self._last: Checkpoint | None = None  # that this process knows of
+        self._confirmed: Kept | None = None
 
     @property
     def signed(self) -> int:
@@ -105,6 +107,7 @@ class Signer:
                 else:
                     signed = self._keep(seen)
                 if signed is not None:
+                    self._confirm(signed)
                     self._last = Note.parse(signed.note).checkpoint
                     self._append_to_file()  # of an earlier one too, if that did not come so far
                     return signed
@@ -115,6 +118,7 @@ class Signer:
             kept = checkpoints.last(connection)
         now = self._clock()
         if kept is not None:
+            self._confirm(kept)
             if kept.size >= self.views.position:
                 return kept
             hour_ago = now.timestamp() - 3_600
@@ -190,6 +194,12 @@ class Signer:
             checkpoints.keep(connection, kept)
         return kept
 
+    def _confirm(self, kept: Kept) -> None:
+        """Nobody sees a checkpoint of entries that a failover could still take away."""
+        if kept != self._confirmed:
+            self.views.store.confirm()
+            self._confirmed = kept
+
     def _origin(self, before: Kept | None) -> str:
         """The log's name: as it was from the first checkpoint on."""
         if before is not None:
@@ -232,8 +242,7 @@ class Signer:
 
     def _last_in_file(self) -> Checkpoint | None:
         path = self._settings.checkpoint_file
-        note = None if path is None else _tail(path).note
-        return None if note is None else note.checkpoint
+        return None if path is None else last_in_file(path)
 
     def _append_to_file(self) -> None:
         """Bring the file of checkpoints up to date: what it has not got yet is appended."""
@@ -277,9 +286,19 @@ class Signer:
             except (Forked, OtherSigningKey, KeysUnusable, DBAPIError, OSError) as no:
                 if said != str(no):  # once, not every second
                     said = str(no)
-                    log.error("no checkpoint signed: %s", no)
+                    away = isinstance(no, DBAPIError)  # and comes back
+                    log.log(WARNING if away else ERROR, "no checkpoint signed: %s", no)
             if self._ending.wait(LOOKS_SECONDS):
                 return
+
+
+def last_in_file(path: Path) -> Checkpoint | None:
+    """The last checkpoint in a file outside the database; None where there is none.
+
+    OSError where it holds something else.
+    """
+    note = _tail(path).note
+    return None if note is None else note.checkpoint
 
 
 def _in_turn(connection: Connection, seen: _Seen) -> list[VerifierKey]:

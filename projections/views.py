@@ -104,6 +104,9 @@ class Mark(NamedTuple):
     leaf_hash: str
 
 
+NOWHERE = Mark("", "", 0, "", "")
+
+
 class Lag(NamedTuple):
     """How far the views are behind the journal."""
 
@@ -124,19 +127,25 @@ class Views:
         self.store = opened
         self.engine = engine
         self._memory = Memory()
-        self._mark = Mark("", "", 0, "", "")
+        self._mark = NOWHERE
+        self._server = ""  # whose journal was read last
         self._advancing = threading.RLock()
         self._waiting: list[_Waiting] = []
         self._changed = threading.Lock()
         self._ending = threading.Event()
         self._hurry = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None  # of `start` or `follow`
         self._wakeup: store.Wakeup | None = None
 
     @property
     def position(self) -> int:
         """How far the views have read, as far as this process knows."""
         return self._mark.position
+
+    @property
+    def standing(self) -> bool:
+        """Whether there is something of our shape to look up, as far as this process knows."""
+        return self._mark.shape == schema.SHAPE
 
     def lag(self) -> Lag:
         """How far behind the journal the views are now."""
@@ -186,11 +195,16 @@ class Views:
 
     def _advance(self, until: int | None) -> bool:
         """Take in the next page; False where nothing was left behind it."""
+        server = self._server
         rows = self._read(self._mark.position, until)
+        if self._server != server:  # what was read last may never have come to this one
+            self._memory.forget()
+            self.prepare()
+            return True
         if not rows:
             return False
         more = len(rows) == PAGE
-        with self._remembering(), databases.writing(self.engine) as connection:
+        with self._remembering(), databases.writing(self.engine, _tell) as connection:
             row = connection.execute(_MARK).first()
             if row is None or row.shape != schema.SHAPE:
                 raise OtherShape
@@ -212,7 +226,7 @@ class Views:
         with (
             _collecting_nothing(),
             self._remembering(),
-            databases.writing(self.engine) as connection,
+            databases.writing(self.engine, _tell) as connection,
         ):
             stored = stored_mark(connection)
             if not anyway and self._usable(stored):  # another process was quicker
@@ -275,7 +289,7 @@ class Views:
         """
         if position <= self.position:
             return True
-        if self._thread is None:
+        if self.thread is None:
             await asyncio.to_thread(self.catch_up)
             return position <= self.position
         loop = asyncio.get_running_loop()
@@ -299,8 +313,12 @@ class Views:
     def start(self) -> None:
         """Read on whenever something is committed, in a thread, until `close`."""
         self.prepare()
-        self._thread = threading.Thread(target=self._run, name="views", daemon=True)
-        self._thread.start()
+        self._run_in_thread(self.store.wakeup, self._read_on)
+
+    def follow(self) -> None:
+        """Know how far another process has read on, in a thread, until `close`."""
+        self._look()
+        self._run_in_thread(self._wakeup_of_views, self._look)
 
     def close(self) -> None:
         """End the thread after the page under way."""
@@ -309,22 +327,25 @@ class Views:
         wakeup = self._wakeup
         if wakeup is not None:
             wakeup.close()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
 
-    def _run(self) -> None:
+    def _run_in_thread(self, wakeup: Callable[[], store.Wakeup], step: Callable[[], None]) -> None:
+        self.thread = threading.Thread(
+            target=self._run, args=(wakeup, step), name="views", daemon=True
+        )
+        self.thread.start()
+
+    def _run(self, make_wakeup: Callable[[], store.Wakeup], step: Callable[[], None]) -> None:
         pause = FIRST_PAUSE_SECONDS
         while not self._ending.is_set():
             try:
-                self._wakeup = wakeup = self.store.wakeup()
+                self._wakeup = wakeup = make_wakeup()
                 try:
                     while not self._ending.is_set():
-                        before = self.position
-                        self.catch_up()
+                        step()
                         pause = FIRST_PAUSE_SECONDS
-                        if self.position - before >= MANY:
-                            self._rest()
                         if not wakeup.wait():
                             return  # the store was closed, or these views are
                 finally:
@@ -335,9 +356,28 @@ class Views:
                 )
                 self._ending.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            except OtherShape:
+                log.error("another version has rebuilt the views in its shape: start this one anew")
+                self._settle(self._mark._replace(shape=""))
+                return
             except BaseException:
                 log.exception("views stand still at %s", self.position)
                 raise
+
+    def _read_on(self) -> None:
+        before = self.position
+        self.catch_up()
+        if self.position - before >= MANY:
+            self._rest()
+
+    def _look(self) -> None:
+        """Know how far the views were read by whoever it was."""
+        with databases.reading(self.engine) as connection:
+            mark = stored_mark(connection)
+        self._settle(mark or NOWHERE)
+
+    def _wakeup_of_views(self) -> store.Wakeup:
+        return store.Wakeup(self.engine, databases.schema_name(self.engine), set())
 
     def _rest(self) -> None:
         """Let a few more commits come together, unless somebody waits to see the last."""
@@ -358,6 +398,7 @@ class Views:
 
     def _read(self, after: int, until: int | None) -> list[store.Row]:
         with self.store.reading() as connection:
+            self._server = databases.server_of(connection)
             return store.read(connection, after, PAGE, until)
 
     def _last(self) -> int:
@@ -385,6 +426,15 @@ def stored_mark(connection: Connection) -> Mark | None:
         return None
     row = connection.execute(_MARK).first()
     return None if row is None else Mark(*row)
+
+
+def _tell(connection: Connection) -> None:
+    """Let those who follow the views in other processes know; on SQLite they see it by themselves.
+
+    See `Store.poke` for why it is no part of the transaction.
+    """
+    if connection.dialect.name == "postgresql":
+        databases.notify(connection, databases.schema_name(connection.engine))
 
 
 def _resolve(future: "asyncio.Future[None]") -> None:

@@ -60,7 +60,7 @@ class House:
         return self.folder / "members.txt"
 
 
-def make_house(name: str, folder: Path, database_url: str) -> House:
+def make_house(name: str, folder: Path, database_url: str, members: int = MEMBERS) -> House:
     """A ledger with a unit, an organisation, a poster's key and members without hours."""
     folder.mkdir(parents=True)
     settings = Settings.load(
@@ -71,7 +71,7 @@ def make_house(name: str, folder: Path, database_url: str) -> House:
     )
     make_keys_file(settings)
     make_ledger(settings)
-    house = House(name, folder, settings, members=[new_id() for _ in range(MEMBERS)])
+    house = House(name, folder, settings, members=[new_id() for _ in range(members)])
     stamp = Stamp(
         actor="cli", actor_name="cli", actor_member=None, by_admin=True, correlation_id=new_id()
     )

@@ -2,6 +2,7 @@
 
     python3 scripts/bootstrap.py run [OPTIONS]          a living demo: `timebank demo`
     python3 scripts/bootstrap.py test [PYTEST OPTIONS]  every check and every test
+    python3 scripts/bootstrap.py soak [OPTIONS]         a long run under load: `--short`, 2 minutes
     python3 scripts/bootstrap.py timebank VERB ...      any verb of the command line
 
 The environment is `.venv` in the checkout or, where that is not writable, a folder in the user's
@@ -82,19 +83,21 @@ def main(arguments: list[str]) -> int:
     """Prepare what the verb needs, then become it (or, for `test`, run every check)."""
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if verb == "run":
-        return become_timebank(prepared(RUNTIME), "demo", *rest)
+        return become(prepared(RUNTIME), "timebank", "demo", *rest)
     if verb == "test":
         return run_checks(prepared(RUNTIME, TEST), *rest)
+    if verb == "soak":
+        return become(prepared(RUNTIME, TEST), "python", "-m", "scripts.soak", *rest)
     if verb == "timebank":
-        return become_timebank(prepared(RUNTIME), *rest)
+        return become(prepared(RUNTIME), "timebank", *rest)
     sys.stderr.write((__doc__ or "") + "\n")
     return 0 if verb in ("-h", "--help", "help") else 2
 
 
-def become_timebank(venv: Path, *arguments: str) -> int:
-    """This process turns into `timebank`, so that signals reach it directly."""
-    launcher = str(venv / "bin" / "timebank")
-    os.execve(launcher, [launcher, *arguments], child_environment(venv))  # noqa: S606  (no shell)
+def become(venv: Path, program: str, *arguments: str) -> int:
+    """This process turns into a program of the environment, so that signals reach it directly."""
+    path = str(venv / "bin" / program)
+    os.execve(path, [path, *arguments], child_environment(venv))  # noqa: S606  (no shell)
 
 
 def run_checks(venv: Path, *pytest_arguments: str) -> int:

@@ -33,6 +33,9 @@ VERBS: dict[str, Verb] = {
         "make the stores, a keys file, an admin key",
     ),
     "serve": Verb("serve:serve", "提供 HTTP 服务", "serve HTTP"),
+    "work": Verb(
+        "work:work", "承担后台工作：视图、作业、推送", "read on, run jobs, deliver: beside servers"
+    ),
     "demo": Verb("demo:demo", "登记一个演示区并提供服务", "seed a living district and serve it"),
     "unit add": Verb("units:add", "登记单位", "put a unit into the tree"),
     "org add": Verb("organisations:add", "登记组织", "register an organisation"),
@@ -41,6 +44,7 @@ VERBS: dict[str, Verb] = {
     "key create": Verb("api_keys:create", "创建密钥", "make an API key"),
     "key list": Verb("api_keys:list_all", "列出密钥", "list the API keys"),
     "key revoke": Verb("api_keys:revoke", "撤销密钥", "revoke an API key"),
+    "key rotate": Verb("api_keys:rotate", "轮换密钥", "let a new key follow an API key"),
     "key rotate-signing": Verb(
         "api_keys:rotate_signing", "更换检查点签名密钥", "let another key sign checkpoints"
     ),
@@ -91,10 +95,18 @@ VERBS: dict[str, Verb] = {
     "audit solvency": Verb(
         "audit:solvency", "偿付能力与账龄", "what the bank owes, and how old that is"
     ),
+    "webhook list": Verb("webhooks:list_all", "列出推送地址", "where events are delivered to"),
+    "webhook pause": Verb("webhooks:pause", "暂停推送", "deliver nothing until it is resumed"),
+    "webhook resume": Verb("webhooks:resume", "恢复推送", "deliver from where it stands"),
+    "webhook replay": Verb(
+        "webhooks:replay", "从某一位置起重新推送", "deliver again what follows a position"
+    ),
     "views status": Verb("views:status", "视图读到何处", "how far the views have read"),
     "views rebuild": Verb("views:rebuild", "重建视图", "build the views anew"),
     "db upgrade": Verb("db:upgrade", "升级数据库结构", "bring the schemas up to date"),
-    "db check": Verb("db:check", "检查数据库", "check schemas and files"),
+    "db check": Verb("db:check", "检查数据库或备份", "check schemas and files, or a backup"),
+    "db backup": Verb("backups:backup", "在线备份", "copy the stores while they are in use"),
+    "db restore": Verb("backups:restore", "从备份恢复", "make a ledger of a backup"),
     "config show": Verb("config:show", "显示设置及其来源", "every setting and its source"),
     "doctor": Verb("doctor:doctor", "检查运行环境", "look for what is wrong with this house"),
     "openapi": Verb("openapi:openapi", "输出 OpenAPI 文档", "print the OpenAPI document"),
@@ -116,6 +128,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "audit": ("审计", "audit"),
     "log": ("透明日志", "the transparency log"),
     "jobs": ("作业", "jobs"),
+    "webhook": ("事件推送", "webhooks"),
     "views": ("视图", "views"),
     "db": ("数据库", "the database"),
     "config": ("设置", "settings"),

@@ -146,6 +146,32 @@ def _damaged(error: Any) -> Complaint | None:
     return _database(error) if by_class else None
 
 
+def _other_tables(error: Exception) -> Complaint:
+    return _saying("doctor_faults", Exit.WRONG, faults=error)
+
+
+def _no_backup(error: Exception) -> Complaint:
+    return _saying("no_backup", Exit.USAGE, path=error)
+
+
+def _newer_backup(error: Exception) -> Complaint:
+    return _saying("backup_newer", Exit.UNAVAILABLE, what=error)
+
+
+def _damaged_backup(error: Exception) -> Complaint:
+    return _saying("backup_damaged", Exit.WRONG, what=error)
+
+
+def _place_taken(error: Exception) -> Complaint:
+    return _saying("place_taken", Exit.REFUSED, store=error)
+
+
+def _no_right(error: Any) -> Complaint | None:
+    """What the database's user may not do; all else that is wrong with a question is our bug."""
+    by_class = type(error.orig).__name__ == "InsufficientPrivilege"
+    return _database(error) if by_class else None
+
+
 def _system(error: OSError) -> Complaint:
     reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
     return _saying("system_says", Exit.UNAVAILABLE, reason=reason)
@@ -153,6 +179,10 @@ def _system(error: OSError) -> Complaint:
 
 def _full(error: Exception) -> Complaint:
     return _saying("system_says", Exit.UNAVAILABLE, reason=error)
+
+
+def _no_vault(error: Exception) -> Complaint:
+    return _saying("no_vault", Exit.UNAVAILABLE)
 
 
 def _schema(error: Any) -> Complaint:
@@ -173,8 +203,15 @@ KINDS: dict[str, Callable[[Any], Complaint | None]] = {
     "projections.proofs.Broken": _broken_proof,
     "ledger.vault.WrongVaultKey": _vault_key,
     "ledger.opening.OtherSchema": _schema,
+    "ledger.opening.NoVault": _no_vault,
+    "ledger.copied_rows.OtherTables": _other_tables,
+    "ledger.backups.NotABackup": _no_backup,
+    "ledger.backups.NewerBackup": _newer_backup,
+    "ledger.backups.Damaged": _damaged_backup,
+    "ledger.backups.PlaceTaken": _place_taken,
     "sqlalchemy.exc.OperationalError": _database,
     "sqlalchemy.exc.InterfaceError": _database,
+    "sqlalchemy.exc.ProgrammingError": _no_right,
     "sqlalchemy.exc.DatabaseError": _damaged,
     "builtins.OSError": _system,
     "sqlite3.OperationalError": _full,  # of a file that is exported to

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.door import is_sqlite, opened_views, settings
+import click
+
+from scripts.backups import check_backup
+from scripts.door import is_sqlite, opened_journal, opened_views, settings
 from scripts.printing import Exit, Told, table, verb
 
 if TYPE_CHECKING:
@@ -28,12 +32,20 @@ def upgrade() -> Told:
     return Told({"stores": done}, [table(("store", "before", "after"), done)])
 
 
-@verb()
-def check() -> Told:
-    """Compare the schemas with what this program wants, and let SQLite look through its files."""
+@verb(click.argument("path", required=False, type=click.Path(path_type=Path), metavar="[BACKUP]"))
+def check(path: Path | None) -> Told:
+    """Compare the schemas with what this program wants, and let SQLite look through its files.
+
+    Of a backup: its hashes, its files, and that its journal verifies.
+    """
     from ledger.migrations import check as checked
     from ledger.migrations import current
+    from ledger.opening import refuse_no_vault
 
+    if path is not None:
+        return check_backup(path)
+    with opened_journal(any_schema=True):
+        refuse_no_vault(settings())
     found: list[dict[str, object]] = []
     with migrated() as engines, opened_views(any_schema=True) as views:
         for store, engine in engines.items():
@@ -51,10 +63,11 @@ def check() -> Told:
 @contextmanager
 def migrated() -> Iterator[dict["MigratedStore", "Engine"]]:
     """The engines of the stores that have migrations."""
-    from ledger.opening import open_vault_engine
+    from ledger.opening import make_files, open_vault_engine
 
     given = settings()
     with opened_views(given, any_schema=True) as views:
+        make_files(given)  # of a vault that was lost
         vault = open_vault_engine(given)
         try:
             yield {"journal": views.store.engine, "vault": vault}

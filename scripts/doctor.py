@@ -1,5 +1,6 @@
 """`timebank doctor`: looks at whatever around the ledger may be wrong, one check at a time."""
 
+import asyncio
 import platform
 import re
 import shutil
@@ -7,14 +8,26 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import click
 
 from scripts.complaints import complaint
 from scripts.door import is_sqlite, now, opened_journal, opened_views, settings, sqlite_file
+from scripts.findings import Finding, ok, warning, wrong
 from scripts.printing import Exit, Told, table, verb
-from scripts.sayings import said
+from scripts.sayings import explained
+from scripts.surroundings import (
+    backups,
+    checkpoint_file,
+    connections,
+    files,
+    server,
+    writable,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -27,37 +40,26 @@ LOCK = Path(__file__).with_name("requirements.lock")
 PENDING_FOR = timedelta(hours=1)  # a registration takes milliseconds
 CLOCK_AHEAD_MAX = timedelta(seconds=5)
 FREE_BYTES_MIN = 1 << 30
+FREE_BYTES_LEAST = 1 << 26  # below this the next hours may be the last
 LAG_ENTRIES_MAX = 1_000
+UNSIGNED_FOR = timedelta(minutes=10)  # or ten times what the settings ask for
 
 
-class Finding(NamedTuple):
-    """What a check found."""
-
-    status: str  # ok, warning, wrong
-    detail: str
-    exit_code: Exit = Exit.OK
-
-
-def ok(code: str, /, **params: object) -> Finding:
-    """All is as it should be."""
-    return Finding("ok", said(code, **params))
-
-
-def warning(code: str, /, **params: object) -> Finding:
-    """It works, and should be looked at."""
-    return Finding("warning", said(code, **params))
-
-
-def wrong(code: str, /, **params: object) -> Finding:
-    """It must be mended."""
-    return Finding("wrong", said(code, **params), Exit.WRONG)
-
-
-@verb()
-def doctor() -> Told:
+@verb(
+    click.option(
+        "--backups",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        help=explained("备份所在目录", "a folder in which the backups lie"),
+    )
+)
+def doctor(folder: Path | None) -> Told:
     """Go through every check; 5 where one is wrong, 6 where a store cannot be reached."""
     given = settings()
-    found = {name: _looked(check, given) for name, check in CHECKS.items()}
+    checks = dict(CHECKS)
+    if folder is not None:
+        checks["backups"] = partial(backups, folder)
+    found = {name: _looked(check, given) for name, check in checks.items()}
     rows = [
         {"check": name, "status": finding.status, "detail": finding.detail}
         for name, finding in found.items()
@@ -228,6 +230,7 @@ def transparency_log(given: "Settings") -> Finding:
     from ledger.checkpoints import last
     from ledger.keys_file import load_secrets
     from ledger.store import last_position
+    from ledger.units import instant
     from projections.signing import Signer
 
     with opened_views(given) as opened:
@@ -239,7 +242,12 @@ def transparency_log(given: "Settings") -> Finding:
             unsigned = last_position(connection) - (kept.size if kept else 0)
     if kept is None:
         return warning("doctor_no_checkpoint")
-    return ok("doctor_log", size=kept.size, signed_at=kept.signed_at, unsigned=unsigned)
+    every = timedelta(seconds=given.checkpoint_seconds)
+    is_late = now() - instant(kept.signed_at) > max(UNSIGNED_FOR, 10 * every)
+    told = {"size": kept.size, "signed_at": kept.signed_at, "unsigned": unsigned}
+    if unsigned and every and is_late:
+        return warning("doctor_log_unsigned", **told)
+    return ok("doctor_log", **told)
 
 
 def clock(given: "Settings") -> Finding:
@@ -265,7 +273,7 @@ def disk(given: "Settings") -> Finding:
     """There is room where the files lie."""
     folder = sqlite_file(given).resolve().parent if is_sqlite(given) else Path.cwd()
     free = shutil.disk_usage(folder).free
-    room = ok if free >= FREE_BYTES_MIN else warning
+    room = ok if free >= FREE_BYTES_MIN else warning if free >= FREE_BYTES_LEAST else wrong
     return room("doctor_disk", folder=folder, free=free // (1 << 20))
 
 
@@ -276,21 +284,45 @@ def address(given: "Settings") -> Finding:
     return ok("doctor_address", address=given.address)
 
 
+def tokens(given: "Settings") -> Finding:
+    """The issuer of tokens has keys that verify them, where there is an issuer."""
+    from api.token_keys import KeysUnavailable, fetch_keys
+
+    if given.oidc_issuer is None:
+        return ok("doctor_no_tokens")
+    try:
+        found = asyncio.run(fetch_keys(given))
+    except KeysUnavailable as away:
+        return wrong("doctor_no_token_keys", issuer=given.oidc_issuer, reason=away)
+    return ok(
+        "doctor_tokens",
+        issuer=given.oidc_issuer,
+        count=len(found),
+        algorithm=given.oidc_algorithm,
+    )
+
+
 CHECKS: dict[str, Callable[["Settings"], Finding]] = {
     "python": python,
     "packages": packages,
     "settings": settings_read,
     "time_zones": time_zones,
     "secrets": secrets,
+    "files": files,
     "journal": journal,
+    "writable": writable,
+    "server": server,
+    "connections": connections,
     "durability": durability,
     "vault": vault,
     "orphans": orphans,
     "views": views,
     "log": transparency_log,
+    "checkpoint_file": checkpoint_file,
     "clock": clock,
     "disk": disk,
     "address": address,
+    "tokens": tokens,
 }
 
 
@@ -309,9 +341,10 @@ def _mark_of_this_shape(opened: "Views") -> "Mark | None":
 @contextmanager
 def _vault(given: "Settings") -> Iterator[tuple["Engine", "Vault"]]:
     from ledger.keys_file import load_secrets
-    from ledger.opening import open_vault, open_vault_engine
+    from ledger.opening import open_vault, open_vault_engine, refuse_no_vault
 
     with opened_journal(given, any_schema=True):  # opening alone would make a file
+        refuse_no_vault(given)
         engine = open_vault_engine(given)
         try:
             yield engine, open_vault(given, load_secrets(given), engine)

@@ -130,7 +130,7 @@ def opened_journal(
     store = Store(given.database_url, given.ledger)
     try:
         if not any_schema:
-            refuse_other_schema(store)
+            refuse_other_schema(store.engine)
         yield store
     finally:
         store.close()
@@ -140,11 +140,13 @@ def opened_journal(
 def opened_views(given: "Settings | None" = None, *, any_schema: bool = False) -> Iterator["Views"]:
     """The journal with its views, neither of them read on."""
     from ledger.databases import open_engine, sibling_url
+    from ledger.opening import make_file
     from projections.views import Views
 
     given = given or settings()
     with opened_journal(given, any_schema=any_schema) as store:
         url = sibling_url(given.database_url, "views")
+        make_file(url)
         engine = open_engine(url, f"{given.ledger}_views", durable=False)
         try:
             yield Views(store, engine)

@@ -47,6 +47,7 @@ from scripts.door import now
 from scripts.people_jobs import ages, retention
 
 if TYPE_CHECKING:
+    from api.metrics import Metrics
     from ledger.opening import Ledger
     from projections.views import Views
 
@@ -55,6 +56,9 @@ log = logging.getLogger("timebank.jobs")
 ACTOR = "jobs"
 COMMANDS_AT_ONCE = 500
 MINUTE_SECONDS = 60.0
+AGAIN_SECONDS = 30.0  # after a failure
+END_SECONDS = 10.0
+"""How long a job under way may take to come to an end of a chunk; what it has done stands."""
 
 Commands = Callable[["Ledger", "Views", datetime, Stamp], Iterator[Command]]
 
@@ -200,37 +204,62 @@ def as_of_day(views: "Views", day: date) -> datetime:
 
 
 @contextmanager
-def scheduled(ledger: "Ledger", views: "Views", every_minutes: int) -> Iterator[None]:
-    """Have every job run while the block lasts, as of the beginning of the day; 0: none."""
+def scheduled(
+    ledger: "Ledger", views: "Views", every_minutes: int, metrics: "Metrics"
+) -> Iterator[threading.Thread | None]:
+    """Have every job run while the block lasts, as of the beginning of the day; 0: none.
+
+    At the end the job under way is broken off between two chunks: it goes on the next time.
+    """
     if not every_minutes:
-        yield
+        yield None
         return
     ending = threading.Event()
     pause = every_minutes * MINUTE_SECONDS
-    thread = threading.Thread(target=_keep, args=(ledger, views, pause, ending), name="jobs")
+    thread = threading.Thread(
+        target=_keep, args=(ledger, views, pause, ending, metrics), name="jobs", daemon=True
+    )
     thread.start()
     try:
-        yield
+        yield thread
     finally:
         ending.set()
-        thread.join()
+        thread.join(END_SECONDS)
 
 
-def _keep(ledger: "Ledger", views: "Views", pause: float, ending: threading.Event) -> None:
+class _BrokenOff(Exception):
+    """The process is to end amid a job."""
+
+
+def _keep(
+    ledger: "Ledger", views: "Views", pause: float, ending: threading.Event, metrics: "Metrics"
+) -> None:
+    def heard(done: int) -> None:
+        if ending.is_set():
+            raise _BrokenOff
+
     while not ending.is_set():
+        wait = pause
         try:
+            views.catch_up()
             with views.engine.connect() as connection:
                 today = published(connection).recording(now()).today
             for job in JOBS:
-                run_job(ledger, views, job, as_of_day(views, today), only_if_due=True)
+                run_job(ledger, views, job, as_of_day(views, today), only_if_due=True, heard=heard)
+                metrics.job_done(job)
+                heard(0)
+        except _BrokenOff:
+            return
         except (
             Busy,
             DBAPIError,
             OtherShape,
             WrongVaultKey,
         ) as away:  # tried again in its time, and nothing is half done
+            metrics.jobs_failed[type(away).__name__] += 1
             log.warning("jobs not run: %s", type(away).__name__)
-        ending.wait(pause)
+            wait = min(pause, AGAIN_SECONDS)
+        ending.wait(wait)
 
 
 def _decide(

@@ -194,6 +194,11 @@ class Progress:
         """So much more is done."""
         self.to(self.done + more)
 
+    def of(self, done: int, total: int) -> None:
+        """So much is done, of so much as is known by now."""
+        self.total = total
+        self.to(done)
+
     def end(self) -> None:
         """Leave the last state standing."""
         if self._bar is not None:

@@ -100,8 +100,63 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "vaults backed up before still need the old key.",
     ),
     "rewrapping": ("正在更换密钥", "Rewrapping"),
+    "place_taken": (
+        "目标处已有内容（{store}），不会覆盖。",
+        "Something stands already where the {store} was to be restored; it is not overwritten.",
+    ),
+    "backup_has_no_vault": (
+        "此备份不含保险库：成员是谁、回调用何签名，都不在其中。",
+        "This backup has no vault: who the members are and what webhooks are signed with is not"
+        " in it.",
+    ),
+    "backup_has_no_keys": (
+        "备份不含签名密钥和保险库密钥：请另行保存 {path}（或环境变量中的密钥）。",
+        "Neither the signing key nor the vault's key is in it: keep a copy of {path} (or of what"
+        " the environment gives) elsewhere.",
+    ),
+    "no_such_webhook": ("没有推送地址 {id}。", "There is no webhook {id}."),
+    "beyond_the_last": (
+        "{name}：账本只到第 {last} 条。",
+        "{name}: the ledger ends at {last}.",
+    ),
     "no_such_key": ("没有密钥 {id}。", "There is no key {id}."),
+    "key_ended": (
+        "密钥 {id} 已撤销或过期，不能轮换；请新建密钥。",
+        "The key {id} is revoked or expired, and nothing follows it; make a new key.",
+    ),
+    "key_of_tokens": (
+        "{id} 由签发方的令牌使用，没有密钥文本，不能轮换。",
+        "{id} is spoken for by an issuer's tokens; there is no text to rotate.",
+    ),
+    "key_replaced": (
+        "密钥 {id} 已由 {by} 接替；请轮换或撤销 {by}。",
+        "The key {id} is followed by {by} already; rotate or revoke that one.",
+    ),
+    "subject_taken": (
+        "该签发方的这一 sub 已属于 {id}；请先撤销它。",
+        "This subject of the issuer is {id} already; revoke that one first.",
+    ),
+    "no_issuer": (
+        "--subject 需要 --issuer 或设置 oidc_issuer。",
+        "--subject needs --issuer, or the setting oidc_issuer.",
+    ),
     # -- unavailable
+    "no_backup": (
+        "{path} 中没有备份（没有 manifest.json）。",
+        "There is no backup in {path}: it has no manifest.json.",
+    ),
+    "backup_newer": (
+        "备份由更新的程序制作（{what}），请使用该版本恢复。",
+        "A newer program has made this backup ({what}); restore it with that one.",
+    ),
+    "backup_damaged": (
+        "备份已损坏或被改动：{what}。没有写入任何内容。",
+        "The backup is damaged, or was changed: {what}. Nothing was written.",
+    ),
+    "not_verified": (
+        "账目核验有误，位置 {position}：{what} 没有写入任何内容。",
+        "The journal does not verify, at position {position}: {what} Nothing was written.",
+    ),
     "not_made": (
         "没有账本：{where}。请先运行 timebank init。",
         "There is no ledger at {where}. Make one with: timebank init",
@@ -112,6 +167,12 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "The vault key is not the one this ledger's vault was made with.",
     ),
     "database_away": ("数据库不可用：{reason}", "The database is not available: {reason}"),
+    "no_vault": (
+        "账本旁没有保险库。请从备份恢复：timebank db restore BACKUP --vault-only；"
+        "确实无法恢复时，timebank db upgrade 会建立一个空的。",
+        "There is no vault beside the journal. Restore it: timebank db restore BACKUP --vault-only;"
+        " if there is no other help, timebank db upgrade begins an empty one.",
+    ),
     "other_schema": (
         "数据库结构为版本 {found}，程序需要 {wanted}。请运行 timebank db upgrade。",
         "The database is at revision {found} instead of {wanted}. Run: timebank db upgrade",
@@ -211,11 +272,49 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "密钥（只显示这一次）：{key}",
         "The key, shown this once: {key}",
     ),
+    "old_key_until": (
+        "原密钥 {id} 可用至 {day}（UTC，含当日）。",
+        "The old key {id} works through {day} (UTC).",
+    ),
+    "old_key_ended": (
+        "原密钥 {id} 已撤销。",
+        "The old key {id} is revoked.",
+    ),
     "serving": ("服务地址 {address}", "Serving at {address}"),
+    "working": ("正在后台工作：{parts}", "At work: {parts}"),
+    "no_work": (
+        "没有指定后台工作（TIMEBANK_WORK 为 none）。",
+        "There is no work to do: TIMEBANK_WORK is none.",
+    ),
+    "work_ended": (
+        "后台工作意外结束：{parts}，详见日志。",
+        "Work has come to an unexpected end: {parts}. The log says why.",
+    ),
     "stopping": ("正在停止，等待进行中的请求…", "Stopping; requests under way are finished …"),
     "seeding": ("正在登记演示数据", "Seeding the demo"),
     "demo_statement": ("一份可查验的服务记录证明：{path}", "a service statement to verify: {path}"),
     "demo_reused": ("沿用 {where} 中的演示数据", "The demo in {where} is there already"),
+    "backing_up": ("正在备份", "Backing up"),
+    "restoring": ("正在恢复", "Restoring"),
+    "restored": (
+        "已恢复。请运行 timebank doctor；启动服务时会建立视图。",
+        "Restored. Run timebank doctor next; serving builds the views.",
+    ),
+    "restored_without_vault": (
+        "备份不含保险库：账目完整，但成员是谁已无从得知，回调须重新设置密钥。",
+        "The backup has no vault: the books are whole, but nobody knows who the members are, and"
+        " webhooks need new secrets.",
+    ),
+    "restored_vault_key": (
+        "手头没有能打开此保险库的密钥（{path}）：请放回备份当时的密钥。",
+        "No key at hand opens this vault ({path}): put that of then in its place.",
+    ),
+    "restored_behind": (
+        "检查点文件表明账本曾有 {signed} 条记录，备份止于 {position}：其后至少 {lost} 条已不在。"
+        "请另存检查点文件并告知审计员。",
+        "The file of checkpoints says that there were {signed} entries; the backup ends at"
+        " {position}: at least {lost} are gone. Put that file aside, and tell the auditors.",
+    ),
     "reading": ("正在读取", "Reading"),
     "importing": ("正在导入", "Importing"),
     "running_jobs": ("正在运行作业", "Running jobs"),
@@ -262,8 +361,9 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "doctor_vault": ("版本 {revision}", "revision {revision}"),
     "doctor_people": ("{count} 人，均为成员", "{count} people, members all"),
     "doctor_strangers": (
-        "保险库中有 {count} 人不在账本中，第一个是 {first}",
-        "{count} people in the vault are not in the journal; the first is {first}",
+        "保险库中有 {count} 人不在账本中，第一个是 {first}；以相同编号再次登记即可补上",
+        "{count} people in the vault are not in the journal, first {first};"
+        " registering them again finishes it",
     ),
     "doctor_held_again": (
         "{count} 人已记录删除却仍在保险库中，第一个是 {first}；"
@@ -301,6 +401,90 @@ SAYINGS: dict[str, tuple[str, str]] = {
         "检查点覆盖 {size} 条，签于 {signed_at}；其后 {unsigned} 条尚未签名",
         "signed to {size} at {signed_at}; {unsigned} entries since then are not",
     ),
+    "doctor_log_unsigned": (
+        "检查点覆盖 {size} 条，签于 {signed_at}；其后 {unsigned} 条久未签名，请查看服务日志",
+        "signed to {size} at {signed_at}; {unsigned} entries have waited long for a signature,"
+        " the server's log may say why",
+    ),
+    "doctor_no_checkpoint_file": (
+        "未设置 TIMEBANK_CHECKPOINT_FILE：末尾被删去将无从发现",
+        "TIMEBANK_CHECKPOINT_FILE is not set: a tail that is cut off would not be found",
+    ),
+    "doctor_checkpoint_file": (
+        "{path}：检查点覆盖 {size} 条",
+        "{path}: signed to {size}",
+    ),
+    "doctor_checkpoint_file_empty": (
+        "{path} 中还没有检查点，启动服务时会写入",
+        "{path} holds no checkpoint yet; serving writes them",
+    ),
+    "doctor_checkpoint_file_behind": (
+        "{path} 只到 {size} 条，账本已签到 {signed} 条",
+        "{path} ends at {size}, the ledger has signed to {signed}",
+    ),
+    "doctor_checkpoint_file_shut": (
+        "{path} 不可写入",
+        "{path} cannot be written to",
+    ),
+    "doctor_cut_off": (
+        "{path} 表明账本曾有 {size} 条记录，现在只有 {position} 条",
+        "{path} says that there were {size} entries; there are {position}",
+    ),
+    "doctor_no_files": ("文件由数据库服务器管理", "the database's server has the files"),
+    "doctor_files": ("{count} 个文件仅所有者可读写", "{count} files, their owner's alone"),
+    "doctor_files_open": (
+        "其他用户可以访问：chmod 600 {paths}",
+        "others may read or write: chmod 600 {paths}",
+    ),
+    "doctor_writable": ("可以写入", "it takes writes"),
+    "doctor_standby": (
+        "这是备库，不能写入：地址应指向主库（target_session_attrs=read-write）",
+        "this is a standby, which takes no writes: the address must lead to the primary"
+        " (target_session_attrs=read-write)",
+    ),
+    "doctor_read_only": ("数据库处于只读状态", "the database is read-only"),
+    "doctor_may_not_write": (
+        "此用户无权写入账本",
+        "this user may not write to the journal",
+    ),
+    "doctor_sqlite": ("版本 {version}（SQLite）", "SQLite {version}"),
+    "doctor_server": (
+        "版本 {version}（PostgreSQL），提交等待备库 {standbys}",
+        "PostgreSQL {version}, commits wait for {standbys}",
+    ),
+    "doctor_server_alone": (
+        "版本 {version}（PostgreSQL），没有同步备库",
+        "PostgreSQL {version}, no synchronous standby",
+    ),
+    "doctor_server_old": (
+        "版本 {version}（PostgreSQL）过旧，至少需要 13",
+        "PostgreSQL {version} is too old; 13 is the least",
+    ),
+    "doctor_standbys_away": (
+        "版本 {version}（PostgreSQL），备库 {standbys} 均未连接，提交会一直等待",
+        "PostgreSQL {version}, none of the standbys {standbys} is connected: commits wait for them",
+    ),
+    "doctor_no_connections": ("无需连接数", "a file needs none"),
+    "doctor_connections": (
+        "最多 {most} 个连接，已用 {used}；每个进程至多 {process}",
+        "{used} of {most} in use; a process takes up to {process}",
+    ),
+    "doctor_connections_few": (
+        "最多 {most} 个连接，已用 {used}；再启动一个进程可能需要 {process} 个",
+        "{used} of {most} in use; one more process may want {process}: raise max_connections",
+    ),
+    "doctor_no_backup": (
+        "{folder} 中没有此账本的备份",
+        "there is no backup of this ledger in {folder}",
+    ),
+    "doctor_backups": (
+        "{count} 份备份，最新 {newest}（到位置 {position}），最早的保险库 {vault}",
+        "{count} backups, the newest of {newest} to position {position}; oldest vault {vault}",
+    ),
+    "doctor_backup_old": (
+        "{count} 份备份，最新的一份已旧：{newest}（到位置 {position}），最早的保险库 {vault}",
+        "{count} backups, the newest is old: {newest} to position {position}; oldest vault {vault}",
+    ),
     "doctor_clock": ("{now}", "{now}"),
     "doctor_clock_behind": (
         "最后记录于 {recorded_at}，本机时钟落后",
@@ -314,6 +498,18 @@ SAYINGS: dict[str, tuple[str, str]] = {
     "doctor_no_public_url": (
         "证明与凭证中的地址为 {address}，外界无法访问：请设置 TIMEBANK_PUBLIC_URL",
         "papers carry {address}, which the world cannot reach: set TIMEBANK_PUBLIC_URL",
+    ),
+    "doctor_no_tokens": (
+        "未设置令牌签发方，只接受密钥",
+        "no issuer is set; keys are the one way in",
+    ),
+    "doctor_tokens": (
+        "{issuer} 有 {count} 个可验证 {algorithm} 的公钥",
+        "{issuer} has {count} public key(s) that verify {algorithm}",
+    ),
+    "doctor_no_token_keys": (
+        "{issuer} 的公钥无法取得：{reason}",
+        "the public keys of {issuer} are not to be had: {reason}",
     ),
     "doctor_disk": ("{folder}：剩余 {free} MiB", "{folder}: {free} MiB free"),
     # -- verification

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scripts.door import is_sqlite, opened, place, settings, sqlite_file
-from scripts.printing import Exit, Stopped, note, print_json, print_lines, progress, verb
+from scripts.printing import Exit, Stopped, note, print_json, print_lines, verb
 from scripts.sayings import explained, said
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
     from ledger.settings import Settings
 
-DRAIN_SECONDS = 15.0
+DRAIN_SECONDS = 12.0
 """How long requests under way may take once the server was told to stop: longer than a writer waits
 for its turn. A body that has not arrived by then never will; nothing of it was acknowledged."""
 
 BACKLOG = 1_024
+UNREAD_SECONDS = 60.0
+"""How long a client may read nothing of what it was answered, before it is cut off."""
 
 HOST = click.option("--host", help=explained("监听地址", "address to listen at"))
 PORT = click.option(
@@ -33,8 +36,22 @@ PORT = click.option(
 )
 
 
-@verb(HOST, PORT)
-def serve(host: str | None, port: int | None, as_json: bool) -> None:
+FIRST_PASSED_FD = 3
+"""Where a socket stands that the system's manager has opened for us (sd_listen_fds(3))."""
+
+
+@verb(
+    HOST,
+    PORT,
+    click.option(
+        "--work",
+        help=explained(
+            "同时承担的后台工作，逗号分隔，none 为不承担",
+            "what to do beside: views,jobs,webhooks or none",
+        ),
+    ),
+)
+def serve(host: str | None, port: int | None, work: str | None, as_json: bool) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are finished."""
 
     def announce(address: str) -> None:
@@ -43,46 +60,38 @@ def serve(host: str | None, port: int | None, as_json: bool) -> None:
         else:
             print_lines([said("serving", address=address)])
 
-    serve_ledger(settings(host=host, port=port), announce)
+    serve_ledger(settings(host=host, port=port, work=work), announce)
 
 
 def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
-    """Open the ledger, bring its views up to date, and serve; `announce` is told the address."""
+    """Open the ledger, do its work beside, and serve; `announce` is told the address."""
     import uvloop
 
     from api.app import DOOR, make_app, spare_the_collector
     from api.log_lines import configure
+    from api.metrics import Metrics
     from projections.views import Views
-    from scripts.due_jobs import scheduled
+    from scripts.work import working
 
     configure(given)
     with only_server(given), opened(given) as ledger:
         views = Views(ledger.store, ledger.views_engine)
-        with progress("reading") as shown:
-
-            def heard(position: int, last: int) -> None:
-                shown.total = last
-                shown.to(position)
-
-            views.catch_up(progress=heard)
-        views.start()
-        jobs = scheduled(ledger, views, given.jobs_every_minutes)
-        try:
-            app = make_app(ledger, views, given)
+        metrics = Metrics()
+        with working(ledger, views, given, metrics):
+            app = make_app(ledger, views, given, metrics)
 
             def announced(address: str) -> None:
-                if given.public_url is None:
+                if given.public_url is None and address.startswith("http"):
                     app[DOOR].office.address = address
                 announce(address)
 
             signer = app[DOOR].signer
-            signer.start()
+            if "views" in given.works:
+                signer.start()
             spare_the_collector()
-            with jobs, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(app, given.host, given.port, announced))
             signer.close()
-        finally:
-            views.close()
 
 
 @contextmanager
@@ -121,9 +130,10 @@ async def _serve(
     runner = web.AppRunner(app, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=BACKLOG)
         try:
-            await site.start()
+            for listening in _passed_sockets() or _sockets(host, port):
+                _bound(listening)
+                await web.SockSite(runner, listening, backlog=BACKLOG).start()
         except OSError as error:
             raise Stopped(
                 "address_taken",
@@ -133,13 +143,51 @@ async def _serve(
             ) from None
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, told.set)
-        announce(_address(host, runner.addresses[0][1]))
+        here = runner.addresses[0]
+        announce(f"unix:{here}" if isinstance(here, str) else _address(here[0], here[1]))
         await told.wait()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(name)  # told twice, we leave at once
         note(said("stopping"))
     finally:
         await runner.cleanup()
+
+
+def _passed_sockets() -> list[socket.socket]:
+    """The listening sockets that whoever started us holds open: no caller meets a shut door.
+
+    After sd_listen_fds(3): LISTEN_FDS says how many there are, LISTEN_PID whom they are for.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    many = int(os.environ.get("LISTEN_FDS", "0"))
+    return [socket.socket(fileno=FIRST_PASSED_FD + number) for number in range(many)]
+
+
+def _sockets(host: str, port: int) -> list[socket.socket]:
+    """A socket at each address of the host; OSError where one is taken or not ours."""
+    made: list[socket.socket] = []
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, _, _, _, address in found:
+        taken = made[0].getsockname()[1] if made and port == 0 else port
+        made.append(
+            socket.create_server(
+                (str(address[0]), taken), family=family, backlog=BACKLOG, dualstack_ipv6=False
+            )
+        )
+    return made
+
+
+def _bound(listening: socket.socket) -> None:
+    """Have the system cut off whoever reads nothing of an answer for so long (tcp(7), RFC 5482).
+
+    What is accepted inherits it.
+    """
+    if listening.family in (socket.AF_INET, socket.AF_INET6) and hasattr(
+        socket, "TCP_USER_TIMEOUT"
+    ):
+        milliseconds = int(UNREAD_SECONDS * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _address(host: str, port: int) -> str:

@@ -27,13 +27,14 @@ def rotate(to_key_file: Path | None) -> Told:
         prepare_vault_key,
         settle_vault_key,
     )
-    from ledger.opening import open_vault_engine
+    from ledger.opening import open_vault_engine, refuse_no_vault
     from ledger.vault import Vault, WrongVaultKey
 
     given = settings()
     if to_key_file is not None and given.vault_key is None:
         raise Stopped("key_is_in_the_file", Exit.USAGE, path=given.keys_file)
     with opened_journal(given):
+        refuse_no_vault(given)
         before = load_secrets(given).vault_key
         following = key_in_file(to_key_file) if to_key_file else prepare_vault_key(given)
         engine = open_vault_engine(given)

@@ -125,30 +125,45 @@ def _beside(export: Path, what: str) -> Path:
     return export.with_name(f"{export.name}.{what}")
 
 
+def keys_named(store: "Store") -> "list[VerifierKey]":
+    """The keys that the journal names itself: with them it is shown to agree with itself alone."""
+    from ledger.checkpoints import keys_in_turn
+
+    with store.reading() as connection:
+        try:
+            return [key for _, key in keys_in_turn(connection)]
+        except NotANote:
+            return []  # the verification will come to it
+
+
+def own_key(store: "Store") -> "VerifierKey | None":
+    """The key at hand that signs the journal's checkpoints; None where none is, or none is signed.
+
+    KeysUnusable where no secret is at hand.
+    """
+    from ledger.keys_file import load_secrets
+    from ledger.notes import SigningKey
+
+    seed = load_secrets(settings()).signing_key
+    note = log_note(store)
+    return None if note is None else SigningKey(note.checkpoint.origin, seed).verifier
+
+
 def _keys(
     store: "Store", given: "Sequence[VerifierKey]"
 ) -> "tuple[Sequence[VerifierKey], str | None]":
-    """The keys to check signatures with.
-
-    Those that the journal names itself show only that it agrees with itself.
-    """
-    from ledger.checkpoints import keys_in_turn, last
-    from ledger.keys_file import KeysUnusable, load_secrets
-    from ledger.notes import Note, SigningKey
+    """The keys to check signatures with."""
+    from ledger.keys_file import KeysUnusable
 
     if given:
         return given, "given"
-    with store.reading() as connection:
-        kept = last(connection)
-        if kept is None:
-            return [], None
-        try:
-            named = [key for _, key in keys_in_turn(connection)]
-            origin = Note.parse(kept.note).checkpoint.origin
-        except NotANote:
-            return [], None  # the verification will come to it
+    named = keys_named(store)
+    if not named:
+        return [], None
     try:
-        own = SigningKey(origin, load_secrets(settings()).signing_key).verifier
+        own = own_key(store)
+    except NotANote:
+        return [], None  # the verification will come to it
     except KeysUnusable:
         return named, "journal"
-    return [own], "keys file"
+    return ([own], "keys file") if own is not None else (named, "journal")

@@ -14,21 +14,39 @@ from ledger import databases, journal_schema, vault_rows
 
 MigratedStore = Literal["journal", "vault"]
 
+NEWEST = "head"
+
 _HERE = Path(__file__).parent
 _METADATA = {"journal": journal_schema.metadata, "vault": vault_rows.metadata}
 
 
-def upgrade(engine: Engine, store: MigratedStore) -> None:
-    """Bring the store's schema to the newest revision, in one transaction, or make it."""
+def upgrade(engine: Engine, store: MigratedStore, to: str = NEWEST) -> None:
+    """Bring the store's schema to a revision, in one transaction, or make it."""
     with databases.writing(engine) as connection:
-        databases.create_schema(connection)
-        command.upgrade(_config(store, connection), "head")
+        upgrade_within(connection, store, to)
+
+
+def upgrade_within(connection: Connection, store: MigratedStore, to: str = NEWEST) -> None:
+    """The same, in a transaction that is the caller's."""
+    databases.create_schema(connection)
+    command.upgrade(_config(store, connection), to)
 
 
 def current(engine: Engine, store: MigratedStore) -> str | None:
     """The revision that the store is at; None before the first."""
     with databases.reading(engine) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return current_within(connection)
+
+
+def current_within(connection: Connection) -> str | None:
+    """The same, as a transaction of the caller's sees it."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def revisions(store: MigratedStore) -> list[str]:
+    """Every revision that this program knows, the first one first."""
+    walked = ScriptDirectory.from_config(_config(store)).walk_revisions()
+    return [script.revision for script in walked][::-1]
 
 
 def newest(store: MigratedStore) -> str:

@@ -1,13 +1,20 @@
 """Alive, ready, counted."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import orjson
 import pytest
+import yaml
 
 from api import health
 from api.metrics import Spread
 from tests.api.house import House
 
+MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
+DOC = MONITORING.parent / "monitoring.md"
 UNIT = {"code": "creek", "name": "溪谷", "level": "community"}
 
 
@@ -45,6 +52,45 @@ async def test_what_is_counted_names_routes_and_nobody(house: House) -> None:
     assert "timebank_views_lag_entries" in lines
     for personal in (house.member_id, "Zhang", "org-a", "PURGE", "nowhere"):
         assert personal not in text
+
+
+async def test_every_number_is_described_and_every_alert_asks_for_one_that_is_told(
+    house: House,
+) -> None:
+    text = (await house.stranger.get("/metrics")).body.decode()
+    ours = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE timebank_")}
+    assert len(ours) >= 20
+    described = DOC.read_text(encoding="utf-8")
+    assert [name for name in sorted(ours) if f"`{name}`" not in described] == []
+    told = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in ours}
+    for file in MONITORING.iterdir():
+        asked = set(re.findall(r"\btimebank_\w+", file.read_text(encoding="utf-8")))
+        asked = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in asked}
+        assert asked
+        assert asked <= told, file.name
+
+
+def test_the_alerts_and_the_dashboard_can_be_read() -> None:
+    rules = yaml.safe_load((MONITORING / "alerts.yml").read_text(encoding="utf-8"))
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    assert all({"alert", "expr", "annotations"} <= set(rule) for rule in alerts)
+    assert all({"summary", "summary_zh"} <= set(rule["annotations"]) for rule in alerts)
+    dashboard = orjson.loads((MONITORING / "dashboard.json").read_bytes())
+    assert all(panel["targets"] for panel in dashboard["panels"])
+
+
+async def test_what_is_under_way_is_counted(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    metrics = house.door.metrics
+    look = house.ledger.keyring.recall
+
+    def recall(presented: str) -> Any:
+        seen.append(metrics.under_way)
+        return look(presented)
+
+    monkeypatch.setattr(house.ledger.keyring, "recall", recall)
+    await house.admin.get("/v1/units")
+    assert (seen, metrics.under_way) == ([1], 0)
 
 
 def test_a_number_falls_into_the_first_bucket_that_holds_it() -> None:

@@ -1,13 +1,22 @@
 """Who may come in, and what each role may."""
 
-from datetime import date, timedelta
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from api.app import ROUTES
 from api.contract import Route
-from ledger.keys import ROLES
-from tests.api.house import NOBODYS_KEY, House
+from ledger.keys import ROLES, Key, find_key, list_keys
+from ledger.opening import open_ledger
+from ledger.settings import Settings
+from ledger.units import recorded_text
+from tests.api.house import NOBODYS_KEY, House, made, opened
 
 TODAY = date(2026, 3, 10)
 
@@ -19,7 +28,7 @@ BODIES = {
     "resume_organisation": {},
     "publish_policy": {"effective_on": "2026-06-01", "changes": {"rounding": "exact"}},
 }
-QUERIES = {"policy_at": "?date=2026-03-10"}
+QUERIES = {"policy_at": "?date=2026-03-10", "get_event": "?min_position=5"}
 MATRIX = {
     "add_unit": {"admin"},
     "list_units": set(ROLES),
@@ -139,3 +148,71 @@ async def test_an_organisation_cannot_be_posted_for_with_the_key_of_another(hous
     assert (said.status, said.pointers) == (422, {"/organisation": "not_found"})
     said = await house.admin.post("/v1/service-records", {**visit, "organisation": None})
     assert (said.status, said.pointers) == (422, {"/organisation": "missing"})
+
+
+# --- last use ------------------------------------------------------------------------------------
+
+
+def last_used(house: House, key: Key | None) -> str | None:
+    assert key is not None
+    with house.ledger.store.reading() as connection:
+        found = find_key(connection, key.id)
+    assert found is not None
+    return found.last_used_at
+
+
+async def test_when_a_key_was_last_used_is_written_now_and_then(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.guard.USES_SECONDS", 0.05)
+    settings = Settings(database_url=sqlite_url, keys_file=tmp_path / "keys.json")
+    made(settings)
+    async with opened(settings) as house:
+        loop, written = asyncio.get_running_loop(), asyncio.Event()
+        uses = house.ledger.keyring.uses
+        keep = uses.keep
+
+        def kept(writing: Any) -> int:
+            if count := keep(writing):
+                loop.call_soon_threadsafe(written.set)
+            return count
+
+        monkeypatch.setattr(uses, "keep", kept)
+        assert (await house.admin.get("/v1/units")).status == 200
+        await asyncio.wait_for(written.wait(), 30)
+        assert last_used(house, house.admin.key) is not None
+        assert last_used(house, house.auditor.key) is None
+
+
+async def test_a_server_that_stops_writes_last_uses(database_url: str, tmp_path: Path) -> None:
+    settings = Settings(database_url=database_url, keys_file=tmp_path / "keys.json")
+    made(settings)
+    async with opened(settings) as house:
+        before = recorded_text(datetime.now(UTC))
+        assert (await house.member.get("/v1/units")).status == 200
+        assert (await house.with_key(NOBODYS_KEY).get("/v1/units")).status == 401
+        assert last_used(house, house.member.key) is None
+        used = house.member.key
+    with open_ledger(settings) as ledger, ledger.store.reading() as connection:
+        uses = {key.id: key.last_used_at for key in list_keys(connection)}
+    assert used is not None
+    (at,) = (at for at in uses.values() if at is not None)
+    assert uses[used.id] == at
+    assert at >= before
+
+
+async def test_a_server_whose_database_is_away_stops_without_last_uses(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def away() -> Iterator[None]:
+        raise OperationalError("BEGIN", None, Exception("away"))
+        yield
+
+    assert (await house.member.get("/v1/units")).status == 200
+    monkeypatch.setattr(house.ledger.store, "writing", away)
+    house.door.keep_uses()
+    monkeypatch.undo()
+    assert last_used(house, house.member.key) is None
+    house.door.keep_uses()
+    assert last_used(house, house.member.key) is not None

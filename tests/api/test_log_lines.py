@@ -14,7 +14,7 @@ async def test_one_line_is_logged_for_each_request() -> None:
         stream = io.BytesIO()
         lines = RequestLog(Settings(log_format=form, log_level="info"), stream)
         lines.add("req-1", "POST", "/v1/members/{id}", 201, 0.0125, "AbCdEfGh")
-        lines.add("req-2", "GET", "/v1/units", 200, 0.001, "")
+        lines.add("req-2", "GET", "/v1/units", 403, 0.001, "", "forbidden")
         assert stream.getvalue() == b""  # they wait for each other
         lines.flush()
         first, second = stream.getvalue().decode().splitlines()
@@ -30,10 +30,12 @@ async def test_one_line_is_logged_for_each_request() -> None:
                 "status": 201,
                 "ms": 12.5,
                 "key": "AbCdEfGh",
+                "code": "",
             }
-            assert orjson.loads(second)["request_id"] == "req-2"
+            assert orjson.loads(second)["code"] == "forbidden"
         else:
             assert first.endswith("Z 201 POST /v1/members/{id} 12.5 ms AbCdEfGh req-1")
+            assert second.endswith("Z 403 GET /v1/units 1.0 ms  req-2 forbidden")
 
 
 async def test_lines_are_written_without_being_asked_for() -> None:

@@ -101,7 +101,10 @@ async def test_anothers_id_in_a_body_is_nobodys(
 ) -> None:
     before = town.house.position
     told: list[tuple[int, str, dict[str, str]]] = []
-    for id in (REF if which == "ref" else town.ids[which], "nobody" if which == "ref" else new_id()):
+    for id in (
+        REF if which == "ref" else town.ids[which],
+        "nobody" if which == "ref" else new_id(),
+    ):
         row = put(asked_of(row_of(name), own), pointer, id)
         said = await ask(town.callers["B verifier"], row_of(name, row), own, once=new_id())
         assert MARK not in said.body.decode(), said.body

@@ -95,7 +95,7 @@ def test_every_refusal_can_be_worded(code: str, language: str) -> None:
     names += ("what", "level", "parent", "count", "problem", "refused", "limit", "position")
     names += ("column", "expected", "first", "second", "month", "today", "until", "as_of")
     names += ("credits", "available", "fund", "left", "most", "year", "quantity", "unmet", "day")
-    names += ("opens", "closes", "hours", "needed", "said", "earliest", "last")
+    names += ("opens", "closes", "hours", "needed", "said", "earliest", "last", "seconds")
     said = problem(Refused(code, **dict.fromkeys(names, "X")), language, "r")  # type: ignore[arg-type]
     assert said["title"]
     assert "{" not in said["detail"]

@@ -21,6 +21,9 @@ def served(
 ) -> Iterator[tuple[Caller, House]]:
     """A house in a thread of its own, for a client in another process; reads hardly wait."""
     monkeypatch.setattr("api.entrance.WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("api.feeds.LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr("api.feeds.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("api.receivers._look_up", _nobody_is_asked)
     settings = Settings(
         database_url=sqlite_url, keys_file=tmp_path / "keys.json", log_level="warning"
     )
@@ -44,6 +47,11 @@ def served(
     loop.call_soon_threadsafe(ended.set)
     thread.join()
     loop.close()
+
+
+async def _nobody_is_asked(host: str, port: int) -> list[str]:
+    """No name of the world has an address here."""
+    raise OSError
 
 
 def test_every_answer_is_as_the_document_says(served: tuple[Caller, House], tmp_path: Path) -> None:

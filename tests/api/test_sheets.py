@@ -4,6 +4,7 @@ import csv
 import io
 import subprocess
 import sys
+import threading
 import zipfile
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
-from api import xlsx_rows
+from api import sheets, xlsx_rows
 from api.asks import MemberAsk, ServiceRecordAsk
 from api.imports import MEMBER_SHEET, RECORD_SHEET, read_items
 from api.problems import Invalid
@@ -190,6 +191,24 @@ def test_a_zip_bomb_harms_nobody(bomb: bytes) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a program to its memory")
+def test_two_workbooks_are_read_at_once_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = threading.BoundedSemaphore(sheets.XLSX_AT_ONCE)
+    monkeypatch.setattr(sheets, "_reading", reading)
+    book = workbook(HEADER, ["r-1", "a", "lake"])
+    assert reading.acquire()
+    assert len(lines(book)) == 1
+    with pytest.raises(Refused, match="unreadable_sheet"):
+        lines(b"PK\x03\x04junk")
+    assert reading.acquire()
+    monkeypatch.setattr(sheets, "XLSX_SECONDS_MAX", 0)
+    with pytest.raises(Refused, match="busy"):
+        lines(book)
+    reading.release()
+    reading.release()
+    with pytest.raises(ValueError, match="released too many times"):
+        reading.release()
+
+
 def test_a_zip_bomb_ends_its_reader_before_it_has_the_machines_memory(bomb: bytes) -> None:
     program = [sys.executable, "-P", xlsx_rows.__file__]
     ended = subprocess.run(program, input=bomb, capture_output=True, check=False)
@@ -274,8 +293,20 @@ def test_a_broken_line_stands_beside_sound_ones() -> None:
 
 def test_too_many_lines_are_too_much() -> None:
     data = (RECORD_HEADER + "\n" + f"{RECORD_LINE}\n" * 3).encode()
+    assert len(read_items(data, RECORD_SHEET, ServiceRecordAsk, lines_max=3)) == 3
     with pytest.raises(Refused, match="too_large"):
         read_items(data, RECORD_SHEET, ServiceRecordAsk, lines_max=2)
+
+
+def test_a_sheet_has_two_hundred_and_fifty_six_columns_and_no_more() -> None:
+    def header(count: int) -> bytes:
+        return ",".join(f"c{number}" for number in range(count)).encode() + b"\n"
+
+    known = {f"c{number}" for number in range(300)}
+    assert len(read_sheet(header(256), known).columns) == 256
+    with pytest.raises(Invalid) as no:
+        read_sheet(header(257), known)
+    assert [error.params for error in no.value.errors] == [{"expected": "≤ 256"}]
 
 
 # --- writing -------------------------------------------------------------------------------------

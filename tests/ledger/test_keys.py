@@ -1,27 +1,36 @@
-"""API keys: their text, the table of their hashes, and the door that tells whose a key is."""
+"""API keys: their text, the table of their hashes, and what follows what."""
 
 import hashlib
 import re
 import zlib
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, select
 
 from ledger.keys import (
     ALPHABET,
+    OVERLAP_DAYS,
+    SUBJECT_MAX,
     Key,
-    Keyring,
     NewKey,
+    NotRotated,
+    SubjectTaken,
     actor_names,
     create_key,
     find_key,
+    find_subject,
+    forget_member,
+    keep_uses,
     list_keys,
     make_key,
     parse_key,
+    register_subject,
     revoke_key,
+    rotate_key,
 )
 from ledger.store import Store
 from ledger.store import keys as keys_table
@@ -34,26 +43,6 @@ TODAY = NOW.date()
 @pytest.fixture
 def engine(store: Store) -> Engine:
     return store.engine
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def keyring(engine: Engine, clock: Clock) -> Keyring:
-    return Keyring(engine, clock=clock, today=lambda: TODAY)
 
 
 def created(engine: Engine, **said: object) -> NewKey:
@@ -215,105 +204,165 @@ def test_actors_are_named_by_the_ids_in_events(engine: Engine) -> None:
         assert actor_names(db, []) == {}
 
 
-# --- at the door ---------------------------------------------------------------------------------
+# --- rotation ------------------------------------------------------------------------------------
 
 
-def test_a_key_tells_who_calls(engine: Engine, keyring: Keyring) -> None:
-    new = created(engine)
-    assert keyring.find(new.text) == new.key
+def rotated(engine: Engine, key: Key, **said: object) -> tuple[NewKey, Key]:
+    """The new key, and the old one as it stands afterwards."""
+    with engine.begin() as db:
+        new = rotate_key(db, key, **({"at": NOW} | said))  # type: ignore[arg-type]
+        old = find_key(db, key.id)
+    assert old is not None
+    return new, old
 
 
-def test_a_key_of_the_right_id_and_another_secret_is_nobody(
-    engine: Engine, keyring: Keyring
-) -> None:
-    new = created(engine)
-    forged = with_checksum(f"tbk_live_{new.key.id}_{'0' * 40}")
-    assert parse_key(forged) == new.key.id
-    assert keyring.find(forged) is None
-    assert keyring.find(new.text) == new.key
-    assert keyring.recall(forged) is None
+def test_a_new_key_follows_an_old_one_in_all_it_may(engine: Engine) -> None:
+    member = new_id()
+    before = created(engine, role="verifier", actor="王", member_id=member)
+    new, old = rotated(engine, before.key)
+    assert new.text != before.text
+    assert new.key == Key(
+        new.key.id,
+        "verifier",
+        "王",
+        "org-a",
+        member,
+        None,
+        recorded_text(NOW),
+        replaces=before.key.id,
+    )
+    with engine.connect() as db:
+        assert find_key(db, new.key.id) == new.key
+    assert (old.expires_on, old.revoked_at) == (TODAY + timedelta(OVERLAP_DAYS), None)
 
 
-@pytest.mark.parametrize(
-    "presented", ["", "tbk_live_", "secret", "tbk_live_\u0661bcdEFGH_" + "0" * 46]
+@given(
+    left=st.none() | st.integers(0, 400),
+    overlap=st.integers(0, 400),
+    asked=st.none() | st.integers(0, 400),
 )
-def test_what_is_no_key_is_nobody_and_asks_nothing(
-    engine: Engine, keyring: Keyring, presented: str
+def test_rotation_never_lets_an_old_key_work_longer_nor_a_new_one_by_oversight(
+    rotation_engine: Engine, left: int | None, overlap: int, asked: int | None
 ) -> None:
-    with asked(engine) as statements:
-        assert keyring.find(presented) is None
-        assert keyring.recall(presented) is None
-    assert not statements
+    def day(days: int | None) -> date | None:
+        return None if days is None else TODAY + timedelta(days)
+
+    before = created(rotation_engine, expires_on=day(left)).key
+    new, old = rotated(rotation_engine, before, overlap_days=overlap, expires_on=day(asked))
+    worked = [before.works_on(TODAY + timedelta(n)) for n in range(403)]
+    works = [old.works_on(TODAY + timedelta(n)) for n in range(403)]
+    assert works == [was and n <= overlap and overlap > 0 for n, was in enumerate(worked)]
+    assert new.key.expires_on == (day(left) if asked is None else day(asked))
 
 
-def test_a_key_works_through_its_last_day(engine: Engine) -> None:
-    new = created(engine, expires_on=TODAY)
-    days = [TODAY - timedelta(1), TODAY, TODAY + timedelta(1)]
-    found = [Keyring(engine, today=lambda day=day: day).find(new.text) for day in days]  # type: ignore[misc]
-    assert [key is not None for key in found] == [True, True, False]
+@pytest.fixture(scope="module")
+def rotation_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    opened = Store(f"sqlite:///{tmp_path_factory.mktemp('keys') / 'timebank.db'}")
+    opened.create()
+    yield opened.engine
+    opened.close()
 
 
-def test_a_key_expires_while_it_is_remembered(engine: Engine, clock: Clock) -> None:
-    days = [TODAY, TODAY + timedelta(1)]
-    keyring = Keyring(engine, clock=clock, today=lambda: days[0])
-    new = created(engine, expires_on=TODAY)
-    assert keyring.find(new.text)
-    days.pop(0)
-    assert keyring.find(new.text) is None
+def test_a_key_that_works_no_more_is_followed_by_none(engine: Engine) -> None:
+    ended = created(engine, expires_on=TODAY - timedelta(1)).key
+    gone = revoked(engine, created(engine).key)
+    assert gone is not None
+    for key in (ended, gone):
+        with pytest.raises(NotRotated) as no:
+            rotated(engine, key)
+        assert no.value.why == "ended"
+    assert rotated(engine, created(engine, expires_on=TODAY).key)
 
 
-def test_a_busy_server_asks_for_a_key_once_in_fifty_milliseconds(
-    engine: Engine, keyring: Keyring, clock: Clock
-) -> None:
-    new = created(engine)
-    assert keyring.recall(new.text) is None
-    with asked(engine) as statements:
-        for _ in range(100):
-            assert keyring.find(new.text) == new.key
-            assert keyring.recall(new.text) == new.key
-        assert len(statements) == 1
-        clock.now += 0.05
-        assert keyring.recall(new.text) is None
-        assert keyring.find(new.text) == new.key
-        assert len(statements) == 2
-
-
-def test_a_revocation_elsewhere_is_heard_of_within_fifty_milliseconds(
-    engine: Engine, keyring: Keyring, clock: Clock
-) -> None:
-    new = created(engine)
-    assert keyring.find(new.text) == new.key
+def test_a_key_is_followed_by_one_that_works_at_a_time(engine: Engine) -> None:
+    new, old = rotated(engine, created(engine).key)
+    with pytest.raises(NotRotated) as no:
+        rotated(engine, old)
+    assert (no.value.why, no.value.by) == ("replaced", new.key.id)
     revoked(engine, new.key)
-    clock.now += 0.05
-    assert keyring.find(new.text) is None
-    assert keyring.recall(new.text) is None
+    again, _ = rotated(engine, old)
+    third, _ = rotated(engine, again.key)
+    assert [again.key.replaces, third.key.replaces] == [old.id, again.key.id]
 
 
-def test_a_new_key_works_at_once(engine: Engine, keyring: Keyring) -> None:
-    text = make_key()
-    assert keyring.find(text) is None
-    new = created(engine)
-    assert keyring.find(new.text) == new.key
-    assert keyring.find(text) is None
+# --- subjects of tokens --------------------------------------------------------------------------
+
+ISSUER = "https://id.example"
 
 
-class asked:
-    """The statements that an engine was asked within the block."""
+def registered(engine: Engine, **said: object) -> Key:
+    given: dict[str, object] = {"role": "poster", "actor": "desk", "organisation": "org-a"}
+    given |= {"issuer": ISSUER, "subject": "sub-1", "at": NOW}
+    with engine.begin() as db:
+        return register_subject(db, **(given | said))  # type: ignore[arg-type]
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._statements: list[str] = []
 
-    def _hear(self, *executed: object) -> None:
-        if executed[2] != "BEGIN":
-            self._statements.append(str(executed[2]))
+def test_a_subject_of_an_issuer_is_found_by_both(engine: Engine) -> None:
+    key = registered(engine)
+    with engine.connect() as db:
+        assert find_subject(db, ISSUER, "sub-1") == find_key(db, key.id) == key
+        assert find_subject(db, ISSUER, "sub-2") is None
+        assert find_subject(db, "https://id.example/", "sub-1") is None
 
-    def __enter__(self) -> list[str]:
-        event.listen(self._engine, "before_cursor_execute", self._hear)
-        return self._statements
 
-    def __exit__(self, *_: object) -> None:
-        event.remove(self._engine, "before_cursor_execute", self._hear)
+def test_no_text_is_the_key_of_a_subject(engine: Engine) -> None:
+    first, second = registered(engine), registered(engine, subject="sub-2")
+    with engine.connect() as db:
+        hashes = {row.hash for row in db.execute(select(keys_table))}
+    assert len(hashes) == 2
+    assert {len(each) for each in hashes} == {32}
+    assert hashlib.sha256(b"").digest() not in hashes
+    with pytest.raises(NotRotated) as no:
+        rotated(engine, first)
+    assert (no.value.why, second.replaces) == ("token", None)
+
+
+def test_a_subject_is_one_key_until_that_is_revoked(engine: Engine) -> None:
+    first = registered(engine, expires_on=TODAY - timedelta(1))
+    with pytest.raises(SubjectTaken) as taken:
+        registered(engine, role="auditor", organisation=None)
+    assert taken.value.by == first.id
+    registered(engine, issuer="https://other.example")
+    revoked(engine, first)
+    again = registered(engine)
+    with engine.connect() as db:
+        assert find_subject(db, ISSUER, "sub-1") == again
+
+
+@pytest.mark.parametrize("subject", ["", "a\nb", "x" * (SUBJECT_MAX + 1)])
+def test_a_subject_is_a_printable_name(engine: Engine, subject: str) -> None:
+    with pytest.raises(ValueError, match="a subject has 1 to 255"):
+        registered(engine, subject=subject)
+    assert registered(engine, subject="x" * SUBJECT_MAX)
+
+
+def test_an_erased_member_leaves_no_subject_behind(engine: Engine) -> None:
+    member = new_id()
+    own = registered(
+        engine, role="member", organisation=None, member_id=member, subject="zhang@example.org"
+    )
+    at_work = registered(engine, member_id=member, subject="sub-9")
+    with engine.begin() as db:
+        forget_member(db, member, NOW)
+    with engine.connect() as db:
+        blank, kept = find_key(db, own.id), find_key(db, at_work.id)
+    assert blank is not None
+    assert (blank.actor, blank.issuer, blank.subject) == ("", None, None)
+    assert blank.revoked_at == recorded_text(NOW)
+    assert kept == at_work
+
+
+# --- last use ------------------------------------------------------------------------------------
+
+
+def test_the_latest_use_is_kept(engine: Engine) -> None:
+    one, other = created(engine).key, created(engine).key
+    at = [recorded_text(NOW + timedelta(minutes=minute)) for minute in range(3)]
+    with engine.begin() as db:
+        keep_uses(db, {one.id: at[1], other.id: at[1], "00000000": at[1]})
+        keep_uses(db, {one.id: at[0], other.id: at[2]})
+        kept = {key.id: key.last_used_at for key in list_keys(db)}
+    assert kept == {one.id: at[1], other.id: at[2]}
 
 
 def with_checksum(body: str) -> str:

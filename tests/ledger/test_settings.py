@@ -125,6 +125,9 @@ def test_a_mistyped_variable_of_the_environment_is_pointed_out(
         ({"database_url": "sqlite://"}, "database_url"),
         ({"database_url": "sqlite:///:memory:"}, "database_url"),
         ({"database_url": "mysql://h/db"}, "database_url"),
+        ({"database_url": "mysql://h,i/db"}, "database_url"),
+        ({"database_url": "postgresql://h:1,i:port/db"}, "database_url"),
+        ({"database_url": "sqlite://h,i/db"}, "database_url"),
     ],
 )
 def test_a_malformed_setting_is_refused_by_name(flags: dict[str, object], named: str) -> None:
@@ -152,8 +155,30 @@ def test_no_secret_is_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://h1:1,h2:2/db?target_session_attrs=read-write", ...),
+        ("postgresql://h1,h2,[::1]:3", ...),
+        ("postgresql://bank@h1,h2:2?target_session_attrs=read-write", ...),
+        ("postgresql://bank:geheim@h1:1,h2:2/db", "postgresql://bank:***@h1:1,h2:2/db"),
+        ("postgresql://h1,h2/db?password=geheim", "postgresql://h1,h2/db?password=%2A%2A%2A"),
+        ("postgresql://h1/db?sslpassword=geheim", "postgresql://h1/db?sslpassword=%2A%2A%2A"),
+        ("postgresql://bank:geh,eim@h1/db", "postgresql://bank:***@h1/db"),
+    ],
+)
+def test_an_address_of_several_hosts_is_taken_and_shown_as_it_was_given(
+    given: str, shown: object
+) -> None:
+    settings = Settings.load(database_url=given)
+    assert settings.database_url == given
+    rows = {row.name: row.value for row in settings.shown()}
+    assert rows["database_url"] == (given if shown is ... else shown)
+
+
+@pytest.mark.parametrize(
     "flags",
     [
+        {"database_url": "postgresql://bank:geheim@h,h:port/db"},
         {"database_url": "postgres:://bank:geheim@h/db"},
         {"database_url": "mysql://bank:geheim@h/db"},
         {"database_url": "postgresql://bank:geheim@h:port/db"},
@@ -167,6 +192,77 @@ def test_an_error_does_not_quote_what_it_refuses(flags: dict[str, object]) -> No
     with pytest.raises(ValidationError) as refused_by_pydantic:
         Settings(**flags)  # type: ignore[arg-type]
     assert "geheim" not in str(refused_by_pydantic.value)
+
+
+# --- tokens --------------------------------------------------------------------------------------
+
+ISSUER = "https://id.example/realms/west"
+
+
+def test_tokens_are_taken_where_an_issuer_is_set_and_never_by_a_shared_secret() -> None:
+    assert Settings.load().oidc_issuer is None
+    settings = Settings.load(oidc_issuer=ISSUER, oidc_audience="https://api.example")
+    rows = {row.name: row.value for row in settings.shown()}
+    assert (rows["oidc_issuer"], rows["oidc_algorithm"]) == (ISSUER, "RS256")
+    assert rows["oidc_audience"] == "https://api.example"
+    for algorithm in ("none", "HS256", "RS1", "rs256"):
+        with pytest.raises(BadSettings, match="oidc_algorithm"):
+            Settings.load(oidc_issuer=ISSUER, oidc_audience="a", oidc_algorithm=algorithm)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"oidc_issuer": ISSUER}, "oidc_audience"),
+        ({"oidc_issuer": ISSUER, "oidc_audience": ""}, "oidc_audience"),
+        ({"oidc_audience": "a"}, "oidc_issuer"),
+        ({"oidc_jwks_url": ISSUER}, "oidc_issuer"),
+        ({"oidc_jwks_file": "keys.json"}, "oidc_issuer"),
+        (
+            {
+                "oidc_issuer": ISSUER,
+                "oidc_audience": "a",
+                "oidc_jwks_url": ISSUER,
+                "oidc_jwks_file": "keys.json",
+            },
+            "oidc_jwks_file",
+        ),
+    ],
+)
+def test_what_tokens_need_is_asked_for_by_name(flags: dict[str, object], named: str) -> None:
+    with pytest.raises(BadSettings, match=rf"^{named} "):
+        Settings.load(**flags)
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        (ISSUER, True),
+        ("https://id.example:8443", True),
+        ("http://127.0.0.1:9000/realms/west", True),
+        ("http://localhost", True),
+        ("http://[::1]:9000", True),
+        ("http://id.example", False),
+        ("http://127.0.0.1.example", False),
+        ("http://10.0.0.1", False),
+        ("ftp://id.example", False),
+        ("file:///etc/passwd", False),
+        ("id.example", False),
+        ("https://", False),
+        ("https://id.example:port", False),
+        ("https://user:geheim@id.example", False),
+        ("https://id.example/#there", False),
+        ("https://id.example/a b", False),
+    ],
+)
+def test_keys_of_an_issuer_come_over_tls_or_from_this_machine(url: str, taken: bool) -> None:
+    for flags in ({"oidc_issuer": url}, {"oidc_issuer": ISSUER, "oidc_jwks_url": url}):
+        if taken:
+            assert Settings.load(oidc_audience="a", **flags)
+        else:
+            with pytest.raises(BadSettings, match=r"is no https:// address") as refused:
+                Settings.load(oidc_audience="a", **flags)
+            assert "geheim" not in str(refused.value)
 
 
 # --- the keys file -------------------------------------------------------------------------------
@@ -257,3 +353,34 @@ def test_a_broken_secret_in_the_environment_is_named_and_not_quoted() -> None:
 
 def test_secrets_do_not_print() -> None:
     assert "\\x" not in repr(Secrets(bytes(range(32)), bytes(range(32))))
+
+
+# --- a keys file that the system's manager hands over --------------------------------------------
+
+
+def handed_over(folder: Path, mode: int) -> Settings:
+    """As LoadCredential= puts it down: in a folder of the service's own, with such a mode."""
+    made = Settings.load(keys_file=folder / "keys")
+    make_keys_file(made)
+    made.keys_file.chmod(mode)
+    return made
+
+
+def test_a_credential_of_the_manager_may_have_the_groups_bit(tmp_path, monkeypatch):
+    """systemd 254 and later let the service's user in by an ACL, which shows as mode 440."""
+    given = handed_over(tmp_path, 0o440)
+    with pytest.raises(KeysUnusable, match="open to others"):
+        load_secrets(given)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert len(load_secrets(given).vault_key) == 32
+    given.keys_file.chmod(0o444)
+    with pytest.raises(KeysUnusable, match="open to others"):
+        load_secrets(given)
+
+
+def test_beside_the_managers_credentials_a_file_is_as_any_other(tmp_path, monkeypatch):
+    given = handed_over(tmp_path, 0o440)
+    (tmp_path / "credentials").mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    with pytest.raises(KeysUnusable, match="open to others"):
+        load_secrets(given)

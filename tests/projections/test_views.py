@@ -4,6 +4,7 @@ import asyncio
 import threading
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -301,6 +302,40 @@ async def test_a_loop_whose_database_goes_away_comes_back(
     assert await views.wait_for(len(FIELD) + 1, 30)
     assert available(views) == 90
     assert sum("again in" in line for line in said) == 3
+
+
+async def test_who_follows_knows_how_far_another_has_read(
+    store: Store, views: Views, views_engine: Engine
+) -> None:
+    follower = Views(store, views_engine)
+    try:
+        follower.follow()
+        assert (follower.position, follower.standing) == (0, False)
+        write(store, FIELD)
+        for _ in range(2):  # the second time they are built anew
+            waiting = asyncio.create_task(follower.wait_for(len(FIELD), 30))
+            await asyncio.to_thread(views.rebuild)
+            assert await waiting
+            assert follower.standing
+        assert not await follower.wait_for(len(FIELD) + 1, 0)
+    finally:
+        follower.close()
+
+
+@pytest.mark.postgresql
+def test_who_follows_is_told_of_each_page_at_once(postgresql_url: str) -> None:
+    store = Store(postgresql_url)
+    store.create()
+    engine = open_engine(postgresql_url, "main_views", durable=False)
+    with psycopg.connect(postgresql_url, autocommit=True) as listening:
+        listening.execute("LISTEN main_views")
+        Views(store, engine).catch_up()
+        write(store, FIELD)
+        Views(store, engine).catch_up()
+        told = [word.channel for word in listening.notifies(timeout=30, stop_after=2)]
+    assert told == ["main_views"] * 2
+    engine.dispose()
+    store.close()
 
 
 def test_a_loop_ends_when_it_is_closed(store: Store, views: Views) -> None:

@@ -57,6 +57,14 @@ def test_a_ledger_of_an_earlier_release_is_brought_up_to_date(made, field):
         "DROP TABLE checkpoints",
         "DROP TABLE cosignatures",
         "DROP TABLE audit_reads",
+        "DROP INDEX keys_subject",
+        *(
+            f"ALTER TABLE keys DROP COLUMN {name}"
+            for name in ("issuer", "subject", "replaces", "last_used_at")
+        ),
+        "DROP TABLE webhooks",
+        "DROP TABLE webhook_attempts",
+        "DROP TABLE webhook_dead_letters",
         "UPDATE alembic_version SET version_num = '0001'",
     ):
         execute("timebank.db", statement)
@@ -65,10 +73,21 @@ def test_a_ledger_of_an_earlier_release_is_brought_up_to_date(made, field):
         assert (said.code, "timebank db upgrade" in said.err) == (Exit.UNAVAILABLE, True)
     assert checks(timebank("doctor --json"))["journal"] == "wrong"
     (journal, _) = timebank("db upgrade --json").json["stores"]
-    assert (journal["before"], journal["after"]) == ("0001", "0003")
+    assert (journal["before"], journal["after"]) == ("0001", "0004")
     assert timebank("db check --json").json["ok"] is True
     assert timebank("audit verify").code == 0
     assert timebank(adding).code == 0
+
+
+def test_a_vault_of_an_earlier_release_is_brought_up_to_date(made, field):
+    field()
+    execute("timebank-vault.db", "DROP TABLE webhook_secrets")
+    execute("timebank-vault.db", "UPDATE alembic_version SET version_num = '0001'")
+    adding = timebank("unit add hill --name x --level street")
+    assert (adding.code, "timebank db upgrade" in adding.err) == (Exit.UNAVAILABLE, True)
+    (_, vault) = timebank("db upgrade --json").json["stores"]
+    assert (vault["before"], vault["after"]) == ("0001", "0002")
+    assert timebank("unit add hill --name x --level street").code == 0
 
 
 def test_fresh_schemas_are_the_newest(made_anywhere):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psycopg
@@ -16,7 +17,14 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from ledger import store as journal
-from ledger.databases import advisory_key, open_engine, reading, schema_name, sibling_url
+from ledger.databases import (
+    PATIENCE,
+    advisory_key,
+    open_engine,
+    reading,
+    schema_name,
+    sibling_url,
+)
 from ledger.entries import ENTRY_BYTES_MAX, EntryTooLarge, NotAnEntry
 from ledger.events import UnitAdded, encode
 from ledger.store import (
@@ -493,6 +501,40 @@ def test_several_hosts_are_tried_as_libpq_does(postgresql_url: str) -> None:
     with reading(store.engine) as connection:
         assert last_position(connection) == 0
     store.close()
+
+
+def told_to_libpq(url: str) -> dict[str, str]:
+    """What libpq was told of patience; it leaves out what is its own default."""
+    engine = open_engine(url, "a", durable=True)
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        told = {k: v for k, v in driver.info.get_parameters().items() if k in PATIENCE}
+    engine.dispose()
+    return told
+
+
+def test_a_host_that_vanished_is_given_up_in_seconds(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = {name: str(value) for name, value in PATIENCE.items()}
+    assert told_to_libpq(postgresql_url) == ours
+    theirs = {"connect_timeout": "9", "tcp_user_timeout": "7000"}
+    more = "&".join(f"{name}={value}" for name, value in theirs.items())
+    assert told_to_libpq(f"{postgresql_url}&{more}") == {**ours, **theirs}
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "8")
+    assert told_to_libpq(postgresql_url) == {**ours, "connect_timeout": "8"}
+
+
+def test_a_service_file_tells_all_of_it_or_nothing(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = tmp_path / "services"
+    host = postgresql_url.partition("host=")[2]
+    service.write_text(f"[bank]\nhost={host}\nuser=postgres\ndbname=postgres\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(service))
+    assert told_to_libpq("postgresql://?service=bank") == {}
+    monkeypatch.setenv("PGSERVICE", "bank")
+    assert told_to_libpq("postgresql://") == {}
 
 
 def test_an_error_of_the_database_quotes_no_value(store: Store) -> None:

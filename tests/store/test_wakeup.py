@@ -1,9 +1,7 @@
 """Followers wake when something new may stand in the journal, and acknowledged means replicated."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from time import monotonic
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -11,6 +9,7 @@ from sqlalchemy import event
 
 from ledger import wakeup as waking
 from ledger.store import NotReplicated, Store, append, last_position
+from tests.faults.standbys import cut_short, standby_away, waiting_for_the_standby
 
 LONG = 60.0  # seconds that no test waits for unless it fails
 
@@ -165,33 +164,6 @@ def test_closing_the_store_ends_every_wait(store: Store) -> None:
 # --- synchronous replication ---------------------------------------------------------------------
 
 
-@contextmanager
-def standby_away(url: str) -> Iterator[psycopg.Connection]:
-    """The server waits for a standby at each commit, and there is none."""
-    with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute("SET synchronous_commit = local")
-        admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'away'")
-        admin.execute("SELECT pg_reload_conf()")
-        try:
-            yield admin
-        finally:
-            admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
-            admin.execute("SELECT pg_reload_conf()")  # whoever waits need not wait any longer
-
-
-def waiting_for_the_standby(admin: psycopg.Connection, future: "Future[int]") -> int | None:
-    """The backend that waits for the standby; None where its commit did not have to."""
-    until = monotonic() + LONG
-    while not future.done() and monotonic() < until:
-        row = admin.execute(
-            "SELECT pid FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event = 'SyncRep'"
-        ).fetchone()
-        if row:
-            return int(row[0])
-    return None
-
-
 def test_a_commit_whose_wait_for_the_standby_is_cancelled_is_not_acknowledged(
     postgresql_url: str,
 ) -> None:
@@ -205,13 +177,8 @@ def test_a_commit_whose_wait_for_the_standby_is_cancelled_is_not_acknowledged(
 
     with ThreadPoolExecutor() as pool:
         with standby_away(postgresql_url) as admin:
-            pid = None
-            while pid is None:  # the server takes a moment to read its settings
-                writing = pool.submit(write, store)
-                pid = waiting_for_the_standby(admin, writing)
-            admin.execute("SELECT pg_cancel_backend(%s)", (pid,))
             with pytest.raises(NotReplicated):
-                writing.result()
+                cut_short(admin, pool, write, store).result()
             with store.reading() as connection:
                 stands = last_position(connection)
             looking = pool.submit(look)

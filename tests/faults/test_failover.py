@@ -1,0 +1,66 @@
+"""A database that goes away amid writers: restarted, crowded, or dead with a standby instead."""
+
+from contextlib import ExitStack, suppress
+
+import psycopg
+import pytest
+
+from tests.faults.clients import Load, check
+from tests.faults.clusters import pair, several, wait_until
+from tests.faults.serving import house_of, serving
+
+pytestmark = pytest.mark.postgresql
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_a_database_that_is_restarted_is_come_back_to(database, tmp_path, mode):
+    house = house_of(tmp_path, database.url)
+    with serving(house) as (server,), Load(house, [server.url]) as load:
+        load.go_on(50)
+        for _ in range(3):
+            database.stop(mode)
+            load.meet(5)
+            assert (server.status("/healthz"), server.status("/readyz")) == (200, 503)
+            database.start()
+            load.go_on(50)
+            wait_until(lambda: server.status("/readyz") == 200)
+    check(house, load)
+
+
+def test_a_standby_that_takes_over_has_all_that_was_acknowledged(tmp_path):
+    with pair() as (primary, standby):
+        house = house_of(tmp_path, several(primary, standby))
+        with serving(house, 2) as servers, Load(house, [each.url for each in servers]) as load:
+            load.go_on(200)
+            primary.kill()
+            load.meet(5)
+            standby.promote()
+            load.go_on(200)
+            for server in servers:
+                wait_until(lambda server=server: server.status("/readyz") == 200)
+        counted = check(house, load)
+        assert counted.acknowledged >= 400
+
+
+def test_a_database_without_room_for_a_connection_is_come_back_to(database, tmp_path):
+    house = house_of(tmp_path, database.url)
+    with serving(house) as (server,), Load(house, [server.url]) as load:
+        load.go_on(50)
+        with ExitStack() as crowd:
+            wanted = load.broken + load.busy + 5
+            admin = crowd.enter_context(psycopg.connect(database.url, autocommit=True))
+            wait_until(lambda: crowd_out(admin, crowd) and load.broken + load.busy >= wanted)
+            assert server.status("/healthz") == 200
+        load.go_on(50)
+    check(house, load)
+
+
+def crowd_out(admin: psycopg.Connection, crowd: ExitStack) -> bool:
+    """End the connections of the ledger's servers, and take every place that there is."""
+    admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'timebank'"
+    )
+    with suppress(psycopg.OperationalError):  # too many clients already
+        while True:
+            crowd.enter_context(psycopg.connect(admin.info.dsn, application_name="crowd"))
+    return True

@@ -235,7 +235,10 @@ def test_a_reader_on_postgresql_cannot_write(postgresql_url: str) -> None:
 
 @pytest.mark.parametrize("many", [1, 3, 700])
 def test_rows_of_any_table_are_inserted_many_at_once(store: Store, many: int) -> None:
-    rows = [(f"键{n}", b"h" * 32, "admin", "a", None, None, None, "now", None) for n in range(many)]
+    nothing = [None] * 5
+    rows = [
+        (f"键{n}", b"h" * 32, "admin", "a", None, None, None, "now", *nothing) for n in range(many)
+    ]
     with store.writing() as connection:
         insert_many(connection, journal.keys, rows)
         insert_many(connection, journal.keys, [])

@@ -46,7 +46,7 @@ WINDOWS = 20
 LOOK_SECONDS = 1.0
 END_SECONDS = 15.0  # that a process may take to end
 CATCH_UP_SECONDS = 120
-SHORT = {"learn": 8.0, "load": 60.0}
+SHORT = {"learn": 5.0, "load": 30.0}
 LEARN_SECONDS = 30.0
 LAYOUTS: dict[str, list[list[str]]] = {
     "sqlite": [["serve", "--work", "none"], ["work", "views", "jobs", "webhooks"]],

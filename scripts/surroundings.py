@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 OPEN_TO_OTHERS = 0o077
 STORES_BESIDE = ("vault", "views")
 POOL = 15
-"""Connections of one engine at most: SQLAlchemy keeps five, and makes ten more when it must."""
+"""Threads of a process that may ask one store at once: eight readers and some more."""
 LISTENING = 2  # of a process, for the journal and for the views
 PROCESS_CONNECTIONS_MAX = 3 * POOL + LISTENING
 SERVER_MIN = 130_000  # pg_current_xact_id_if_assigned came with PostgreSQL 13

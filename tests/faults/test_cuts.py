@@ -7,7 +7,7 @@ from tests.faults.proxy import HTTP, POSTGRESQL, proxy
 from tests.faults.serving import house_of, serving
 
 MOMENTS = ("before", "at", "after")
-ROUNDS = 10
+ROUNDS = 6
 
 
 @pytest.mark.postgresql

@@ -17,7 +17,7 @@ def test_a_database_that_is_restarted_is_come_back_to(database, tmp_path, mode):
     house = house_of(tmp_path, database.url)
     with serving(house) as (server,), Load(house, [server.url]) as load:
         load.go_on(50)
-        for _ in range(3):
+        for _ in range(2):
             database.stop(mode)
             load.meet(5)
             assert (server.status("/healthz"), server.status("/readyz")) == (200, 503)

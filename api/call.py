@@ -230,6 +230,7 @@ class Call:
         headers = {
             "X-Request-Id": self.request_id,
             "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",  # JSON and sheets are never read as a page
             "Server": "timebank",  # and not which versions it runs on
         }
         if content_type is not None:

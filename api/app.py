@@ -135,6 +135,12 @@ def document() -> dict[str, Any]:
     return openapi.document(ROUTES, released)
 
 
+@cache
+def _page() -> str:
+    """The same as a page."""
+    return docs.docs_page(document())
+
+
 def make_app(
     ledger: "Ledger", views: "Views", settings: "Settings", metrics: Metrics | None = None
 ) -> web.Application:
@@ -154,7 +160,7 @@ def make_app(
     door = Door(ledger, views, settings, metrics)
     app[DOOR] = door
     app[openapi.DOCUMENT] = orjson.dumps(document())
-    app[docs.PAGE] = docs.docs_page(document())
+    app[docs.PAGE] = _page()
     by_path: dict[str, list[Route]] = {}
     for route in ROUTES:
         by_path.setdefault(route.path, []).append(route)

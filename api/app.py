@@ -200,7 +200,7 @@ async def _doors_life(app: web.Application) -> AsyncIterator[None]:
         "Webhooks that are disabled, or whose receiver takes nothing now.",
         partial(webhooks.failing, door.ledger.store),
     )
-    watch(door.metrics, door.ledger, door.views, door.signer)
+    watch(door.metrics, door.ledger, door.views)
     async with door.open():
         yield
 

@@ -225,14 +225,6 @@ async def test_without_a_thread_it_is_read_on_while_one_waits(store: Store, view
     assert not await views.wait_for(len(FIELD) + 1, 30)
 
 
-def test_the_lag_is_what_is_left_to_read(store: Store, views: Views) -> None:
-    write(store, FIELD)
-    views.catch_up()
-    assert views.lag() == (0, 0.0)
-    write(store, [verified(1), verified(2)])
-    assert views.lag() == (2, 7_200.0)
-
-
 # --- several loops, and bad weather -------------------------------------------------------------
 
 

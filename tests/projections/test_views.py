@@ -29,6 +29,7 @@ from tests.projections.history import (
     verified,
     write,
 )
+from tests.rounds import rounds
 
 FIELD = field(ZHANG, LI)
 
@@ -68,7 +69,7 @@ def histories(draw: st.DrawFn) -> list[Event]:
 
 
 @settings(
-    max_examples=12,
+    max_examples=rounds(6),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

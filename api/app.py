@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import hdrs, web, web_response
 
 from api import (
     accounts,
@@ -59,7 +59,7 @@ from api import (
     webhooks,
     what_if,
 )
-from api.call import Call
+from api.call import SERVER, Call
 from api.contract import Handler, Route
 from api.gauges import watch
 from api.guard import Door
@@ -149,6 +149,7 @@ def make_app(
     aiohttp's own unpacking of bodies is off: a packed body is refused, so no gzip bomb goes off.
     Its access log is off: the guard writes one line for each request.
     """
+    vars(web_response)["SERVER_SOFTWARE"] = SERVER  # what is no HTTP is answered by aiohttp itself
     app = web.Application(
         handler_args={
             "auto_decompress": False,

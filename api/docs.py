@@ -94,8 +94,10 @@ def html_page(call: Call, text: str, status: int = 200, *, form: bool = False) -
         f"default-src 'none'; style-src 'sha256-{_style_hash()}'; base-uri 'none'; "
         f"form-action '{'self' if form else 'none'}'; frame-ancestors 'none'"
     )
-    headers["X-Content-Type-Options"] = "nosniff"
+    headers["X-Frame-Options"] = "DENY"  # for browsers older than `frame-ancestors`
     headers["Referrer-Policy"] = "no-referrer"  # the address may hold a code
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
     return Reply(status, headers, text.encode())
 
 

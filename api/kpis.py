@@ -1,9 +1,7 @@
 """The KPI board over HTTP: every indicator of a unit as of a date, as JSON or CSV."""
 
-import csv
 from collections.abc import Callable
 from datetime import UTC, datetime
-from io import StringIO
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -15,6 +13,7 @@ from api.asks import Code, Day
 from api.call import Call
 from api.contract import EVERYONE, DayText, Fields, ReadQuery, Route
 from api.replies import Reply
+from api.sheets import csv_text
 from ledger.units import Refused
 from projections import board
 from projections.page import published
@@ -111,9 +110,7 @@ def _read(connection: Connection, names: list[str], query: KpisQuery) -> list[Fi
 
 
 def _csv(found: list[Fields]) -> bytes:
-    text = StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
+    rows = [COLUMNS]
     for kpi in found:
         said = {
             **kpi,
@@ -121,8 +118,8 @@ def _csv(found: list[Fields]) -> bytes:
             "name_en": kpi["name"]["en"],
             "inputs": orjson.dumps(kpi["inputs"]).decode(),
         }
-        writer.writerow([said[name] for name in COLUMNS])
-    return text.getvalue().encode("utf-8-sig")
+        rows.append(tuple(said[name] for name in COLUMNS))
+    return csv_text(rows).encode("utf-8-sig")
 
 
 TAG = "Board"

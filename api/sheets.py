@@ -225,7 +225,8 @@ def _value(cell: Cell, kind: Kind) -> tuple[object, str]:
 
 # --- writing -------------------------------------------------------------------------------------
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What begins a formula; in programs of sheets in Chinese and Japanese the wide signs too."""
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:

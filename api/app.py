@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import hdrs, web, web_response
 
 from api import (
     accounts,
@@ -59,7 +59,7 @@ from api import (
     webhooks,
     what_if,
 )
-from api.call import Call
+from api.call import SERVER, Call
 from api.contract import Handler, Route
 from api.gauges import watch
 from api.guard import Door
@@ -135,6 +135,12 @@ def document() -> dict[str, Any]:
     return openapi.document(ROUTES, released)
 
 
+@cache
+def _page() -> str:
+    """The same as a page."""
+    return docs.docs_page(document())
+
+
 def make_app(
     ledger: "Ledger", views: "Views", settings: "Settings", metrics: Metrics | None = None
 ) -> web.Application:
@@ -143,6 +149,7 @@ def make_app(
     aiohttp's own unpacking of bodies is off: a packed body is refused, so no gzip bomb goes off.
     Its access log is off: the guard writes one line for each request.
     """
+    vars(web_response)["SERVER_SOFTWARE"] = SERVER  # what is no HTTP is answered by aiohttp itself
     app = web.Application(
         handler_args={
             "auto_decompress": False,
@@ -154,7 +161,7 @@ def make_app(
     door = Door(ledger, views, settings, metrics)
     app[DOOR] = door
     app[openapi.DOCUMENT] = orjson.dumps(document())
-    app[docs.PAGE] = docs.docs_page(document())
+    app[docs.PAGE] = _page()
     by_path: dict[str, list[Route]] = {}
     for route in ROUTES:
         by_path.setdefault(route.path, []).append(route)
@@ -194,7 +201,7 @@ async def _doors_life(app: web.Application) -> AsyncIterator[None]:
         "Webhooks that are disabled, or whose receiver takes nothing now.",
         partial(webhooks.failing, door.ledger.store),
     )
-    watch(door.metrics, door.ledger, door.views, door.signer)
+    watch(door.metrics, door.ledger, door.views)
     async with door.open():
         yield
 

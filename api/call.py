@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Said = TypeVar("Said")
 Args = ParamSpec("Args")
 
+SERVER = "timebank"  # and not which versions it runs on
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _NO_QUERY = Query()
@@ -231,7 +232,7 @@ class Call:
             "X-Request-Id": self.request_id,
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",  # JSON and sheets are never read as a page
-            "Server": "timebank",  # and not which versions it runs on
+            "Server": SERVER,
         }
         if content_type is not None:
             headers["Content-Type"] = content_type

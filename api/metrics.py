@@ -78,6 +78,7 @@ class Metrics(Collector):
         self.jobs_done: dict[str, float] = {}  # when each ran to its end, in Unix seconds
         self.jobs_failed: Counter[str] = Counter()
         self._gauges: dict[str, tuple[str, Read]] = {}
+        self._looks: list[tuple[Mapping[str, str], ReadMany]] = []
         self._labelled: dict[str, tuple[str, str, ReadMany]] = {}
         self._counters: dict[str, tuple[str, Read]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
@@ -92,6 +93,10 @@ class Metrics(Collector):
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """A number that is read when somebody asks."""
         self._gauges[name] = (meaning, read)
+
+    def gauges(self, meanings: Mapping[str, str], read: ReadMany) -> None:
+        """Several that one look tells."""
+        self._looks.append((meanings, read))
 
     def labelled(self, name: str, label: str, meaning: str, read: ReadMany) -> None:
         """The same for a few numbers, told apart by a label."""
@@ -170,6 +175,9 @@ class Metrics(Collector):
         )  # fmt: skip
         for name, (meaning, read) in self._gauges.items():
             yield GaugeMetricFamily(f"timebank_{name}", meaning, value=read())
+        for meanings, look in self._looks:
+            for name, number in look().items():
+                yield GaugeMetricFamily(f"timebank_{name}", meanings[name], value=number)
         for name, (meaning, read) in self._counters.items():
             yield CounterMetricFamily(f"timebank_{name}", meaning, value=read())
         for name, (meaning, label, read_many) in self._labelled.items():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 NANOSECONDS = 1_000_000_000
+SEND_SECONDS = 2.0  # then spans are dropped: a server that ends waits for no collector
 
 
 class Traces:
@@ -37,7 +38,9 @@ class Traces:
             raise BadSettings(
                 "traces_endpoint: there is no OpenTelemetry here; install timebank[traces]"
             ) from None
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+        exporter = OTLPSpanExporter(
+            endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=SEND_SECONDS
+        )
         self._provider = TracerProvider(resource=Resource.create({"service.name": "timebank"}))
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer: Tracer = self._provider.get_tracer("timebank")

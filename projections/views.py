@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from ledger import databases, journal, store
-from ledger.units import instant, new_id
+from ledger.units import new_id
 from projections import (
     careers,
     consents,
@@ -107,13 +107,6 @@ class Mark(NamedTuple):
 NOWHERE = Mark("", "", 0, "", "")
 
 
-class Lag(NamedTuple):
-    """How far the views are behind the journal."""
-
-    entries: int
-    seconds: float  # between the last entry read and the last one recorded
-
-
 class _Waiting(NamedTuple):
     position: int
     future: "asyncio.Future[None]"
@@ -146,19 +139,6 @@ class Views:
     def standing(self) -> bool:
         """Whether there is something of our shape to look up, as far as this process knows."""
         return self._mark.shape == schema.SHAPE
-
-    def lag(self) -> Lag:
-        """How far behind the journal the views are now."""
-        with self.store.reading() as connection:
-            last = store.last_position(connection)
-            behind = max(0, last - self.position)
-            if not behind or not self._mark.recorded_at:
-                return Lag(behind, 0.0)
-            (entry,) = journal.entries_after(connection, last - 1, 1)
-        recorded = instant(entry.event.recorded_at) if entry.event.recorded_at else None
-        if recorded is None:
-            return Lag(behind, 0.0)
-        return Lag(behind, (recorded - instant(self._mark.recorded_at)).total_seconds())
 
     # -- reading on ----------------------------------------------------------------------------
 

@@ -228,6 +228,7 @@ def views(given: "Settings") -> Finding:
 def transparency_log(given: "Settings") -> Finding:
     """The log is the one that was signed last, by the key that is at hand."""
     from ledger.checkpoints import last
+    from ledger.journal import entries_after
     from ledger.keys_file import load_secrets
     from ledger.store import last_position
     from ledger.units import instant
@@ -239,11 +240,14 @@ def transparency_log(given: "Settings") -> Finding:
         Signer(opened, given, load_secrets(given)).check()
         with opened.store.reading() as connection:
             kept = last(connection)
-            unsigned = last_position(connection) - (kept.size if kept else 0)
+            size = kept.size if kept else 0
+            unsigned = last_position(connection) - size
+            oldest = entries_after(connection, size, 1)
     if kept is None:
         return warning("doctor_no_checkpoint")
     every = timedelta(seconds=given.checkpoint_seconds)
-    is_late = now() - instant(kept.signed_at) > max(UNSIGNED_FOR, 10 * every)
+    waiting_since = instant(oldest[0].event.recorded_at) if oldest else now()
+    is_late = now() - waiting_since > max(UNSIGNED_FOR, 10 * every)
     told = {"size": kept.size, "signed_at": kept.signed_at, "unsigned": unsigned}
     if unsigned and every and is_late:
         return warning("doctor_log_unsigned", **told)

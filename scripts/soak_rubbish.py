@@ -24,6 +24,7 @@ import orjson
 
 NOBODY = "019f0000-0000-7000-8000-0000000000ff"
 ANSWER_SECONDS = 30.0
+GLANCE_SECONDS = 0.3
 HEARD_BYTES_MAX = 1024 * 1024  # of an answer; what is behind that is not listened to
 MIB = 1024 * 1024
 SENTINEL = "rubbish-7f3a"
@@ -36,7 +37,8 @@ class Said(NamedTuple):
     """The bytes of one connection, in their pieces, and how it is left."""
 
     pieces: tuple[bytes, ...]
-    leave: str = "hear"  # "hear" the answer, "half": close our side first, "reset", "drop"
+    leave: str = "hear"
+    """"hear" it out, "glance" at an answer, "half": close our side first, "reset", "drop"."""
 
 
 Kind = Callable[["Mouth"], Said]
@@ -68,22 +70,20 @@ class Mouth:
 
 
 async def pour(
-    url: str, key: str, until: asyncio.Event, *, connections: int, seed: int
-) -> Counter[str]:
-    """Say rubbish until the event is set; how often each kind was said, and what came of it.
+    url: str, key: str, until: asyncio.Event, counts: Counter[str], *, connections: int, seed: int
+) -> None:
+    """Say rubbish until the event is set, and count it.
 
-    Kinds are counted as `said <kind>`, answers as `status <number>`, connections that ended without
-    one as `hung up`, those on which nothing came in time as `no answer`.
+    Kinds are counted as `said <kind>`, answers as `status <number>`; of those that listen, those
+    who were hung up on without one as `hung up`, those to whom nothing came as `no answer`.
     """
     place = urlsplit(url)
-    counts: Counter[str] = Counter()
     host, port = place.hostname or "", place.port or 80
     dice = [random.Random(f"{seed}-{n}") for n in range(connections)]  # noqa: S311  (no secret)
     speakers = [
         _speak(Mouth(f"{host}:{port}", key, each), host, port, until, counts) for each in dice
     ]
     await asyncio.gather(*speakers)
-    return counts
 
 
 async def _speak(
@@ -94,32 +94,33 @@ async def _speak(
         (name,) = mouth.dice.choices(names, weights)
         said = KINDS[name][1](mouth)
         counts[f"said {name}"] += 1
+        heard = bytearray()
+        patience = GLANCE_SECONDS if said.leave == "glance" else ANSWER_SECONDS
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                heard = await _exchange(host, port, said)
+            async with asyncio.timeout(patience):
+                await _exchange(host, port, said, heard)
         except TimeoutError:
-            counts["no answer"] += 1
-            continue
+            if said.leave != "glance":
+                counts["no answer"] += 1
         statuses = _STATUS.findall(heard)
         for status in statuses:
             counts[f"status {status.decode()}"] += 1
-        if not statuses:
+        if said.leave == "hear" and not statuses:
             counts["hung up"] += 1
 
 
-async def _exchange(host: str, port: int, said: Said) -> bytes:
-    heard = b""
+async def _exchange(host: str, port: int, said: Said, heard: bytearray) -> None:
     try:
         reader, writer = await asyncio.open_connection(host, port)
     except OSError:
-        return heard
+        return
     try:
         for piece in said.pieces:
             writer.write(piece)
             await writer.drain()
         if said.leave == "half":
             writer.write_eof()
-        if said.leave in ("hear", "half"):
+        if said.leave in ("hear", "glance", "half"):
             while len(heard) < HEARD_BYTES_MAX and (piece := await reader.read(65_536)):
                 heard += piece
         if said.leave == "reset":
@@ -128,8 +129,7 @@ async def _exchange(host: str, port: int, said: Said) -> bytes:
     except OSError:  # the server has had enough
         pass
     finally:
-        writer.transport.abort() if said.leave == "reset" else writer.close()
-    return heard
+        writer.transport.abort() if said.leave in ("reset", "glance") else writer.close()
 
 
 # --- heads ---------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def _request_line(mouth: Mouth) -> Said:
             *(b"BREW /v1/units HTTP/1.1", b"CONNECT a:443 HTTP/1.1", b"* * *", b"GET * HTTP/1.1"),
         )
     )
-    return Said((line + b"\r\nHost: x\r\n\r\n",), "half")
+    return Said((line + b"\r\nHost: x\r\n\r\n",), "glance")
 
 
 def _header(mouth: Mouth) -> Said:
@@ -160,7 +160,7 @@ def _header(mouth: Mouth) -> Said:
             *(b"traceparent: 00-" + b"0" * 400, b'If-None-Match: "', b"Upgrade: h2c"),
         )
     )
-    return Said((mouth.head("GET", "/v1/units")[:-2] + line + b"\r\n\r\n",), "half")
+    return Said((mouth.head("GET", "/v1/units")[:-2] + line + b"\r\n\r\n",))
 
 
 def _huge_head(mouth: Mouth) -> Said:
@@ -172,7 +172,7 @@ def _huge_head(mouth: Mouth) -> Said:
             ("/v1/units", ["X: " + "y" * 200_000]),
         )
     )
-    return Said((mouth.head("GET", path, *lines),), "half")
+    return Said((mouth.head("GET", path, *lines),))
 
 
 def _path(mouth: Mouth) -> Said:
@@ -201,14 +201,14 @@ def _path(mouth: Mouth) -> Said:
             ),
         )
     )
-    return Said((mouth.head(mouth.dice.choice(("GET", "HEAD", "POST", "OPTIONS")), path),), "half")
+    return Said((mouth.head(mouth.dice.choice(("GET", "HEAD", "POST", "OPTIONS")), path),))
 
 
 def _method(mouth: Mouth) -> Said:
     method = mouth.dice.choice(
         ("TRACE", "PUT", "DELETE", "PATCH", "PROPFIND", "M-SEARCH", "A" * 99)
     )
-    return Said((mouth.head(method, mouth.dice.choice(("/v1/units", "/", "*", "/docs"))),), "half")
+    return Said((mouth.head(method, mouth.dice.choice(("/v1/units", "/", "*", "/docs"))),))
 
 
 def _other_protocol(mouth: Mouth) -> Said:
@@ -223,7 +223,7 @@ def _other_protocol(mouth: Mouth) -> Said:
             mouth.noise(2_000),
         )
     )
-    return Said((said,), "half")
+    return Said((said,), "glance")
 
 
 # --- framing -------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def _length(mouth: Mouth) -> Said:
         )
     )
     head = mouth.head("POST", "/v1/service-records", f"Content-Length: {length}", _JSON)
-    return Said((head, b'{"a":'), mouth.dice.choice(("half", "reset")))
+    return Said((head, b'{"a":'), mouth.dice.choice(("glance", "half", "reset")))
 
 
 def _chunks(mouth: Mouth) -> Said:
@@ -268,7 +268,7 @@ def _chunks(mouth: Mouth) -> Said:
         )
     )
     head = mouth.head("POST", "/v1/service-records", f"Transfer-Encoding: {chunked}", _JSON)
-    return Said((head, chunk), mouth.dice.choice(("half", "reset", "half")))
+    return Said((head, chunk), mouth.dice.choice(("glance", "half", "reset")))
 
 
 def _pipelined(mouth: Mouth) -> Said:
@@ -276,9 +276,9 @@ def _pipelined(mouth: Mouth) -> Said:
     smuggled = mouth.head("POST", "/v1/service-records", "Content-Length: 40", _JSON) + good
     match mouth.dice.randrange(3):
         case 0:
-            return Said((good * 20 + mouth.noise(),), "half")
+            return Said((good * 20 + mouth.noise(),), "glance")
         case 1:
-            return Said((good + smuggled + mouth.noise(),), "half")
+            return Said((good + smuggled + mouth.noise(),), "glance")
         case _:
             return Said((good * 200,), "reset")
 
@@ -330,7 +330,7 @@ def _json(mouth: Mouth) -> Said:
             mouth.noise(2_000),
         )
     )
-    return Said(mouth.post(dice.choice(_PLACES), body), "half")
+    return Said(mouth.post(dice.choice(_PLACES), body))
 
 
 def _media(mouth: Mouth) -> Said:
@@ -354,16 +354,16 @@ def _media(mouth: Mouth) -> Said:
                 ("application/xml", ";;;", "a" * 5_000, "application/json; charset=\x00")
             )
             said = mouth.post("/v1/members", body, media)
-    return Said(said, "half")
+    return Said(said)
 
 
 def _too_large(mouth: Mouth) -> Said:
     size = 17 * MIB
     if mouth.dice.random() < 0.5:  # it says so
         head = mouth.head("POST", "/v1/service-record-batches", f"Content-Length: {size}", _JSON)
-        return Said((head, b"[" * MIB), "half")
+        return Said((head, b"[" * MIB))
     head = mouth.head("POST", "/v1/service-record-batches", "Transfer-Encoding: chunked", _JSON)
-    return Said((head, *(b"100000\r\n" + bytes(MIB) + b"\r\n",) * 18), "half")
+    return Said((head, *(b"100000\r\n" + bytes(MIB) + b"\r\n",) * 18))
 
 
 def _sheet(mouth: Mouth) -> Said:
@@ -386,13 +386,13 @@ def _sheet(mouth: Mouth) -> Said:
         )
     )
     where = dice.choice(("/v1/imports/service-records", "/v1/imports/members"))
-    return Said(mouth.post(f"{where}?dry_run=true", sheet, "text/csv"), "half")
+    return Said(mouth.post(f"{where}?dry_run=true", sheet, "text/csv"))
 
 
 def _workbook(mouth: Mouth) -> Said:
     packed = mouth.dice.choice((_bomb, _entities, _last_cell, _broken_zip))()
     path = "/v1/imports/service-records?dry_run=true"
-    return Said(mouth.post(path, packed, "application/octet-stream"), "half")
+    return Said(mouth.post(path, packed, "application/octet-stream"))
 
 
 @cache
@@ -480,7 +480,7 @@ def _mutated(mouth: Mouth) -> Said:
                 said[at:at] = said[max(0, at - 30) : at]
         if not said:
             break
-    return Said((bytes(said),), "half")
+    return Said((bytes(said),), "glance")
 
 
 KINDS: dict[str, tuple[int, Kind]] = {

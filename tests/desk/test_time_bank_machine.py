@@ -45,6 +45,7 @@ from tests.desk.model import (
     Service,
     answered,
 )
+from tests.rounds import rounds
 from tests.rules.town import LI, ZHANG, field
 
 WANG, ZHAO = Actor("Wang"), Actor("Zhao")
@@ -771,7 +772,7 @@ SLOW = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 def test_track_1_does_what_the_model_says_on_sqlite() -> None:
     run_state_machine_as_test(
-        TimeBank, settings=settings(max_examples=100, stateful_step_count=50, **SLOW)
+        TimeBank, settings=settings(max_examples=rounds(50), stateful_step_count=50, **SLOW)
     )
 
 
@@ -779,5 +780,5 @@ def test_track_1_does_what_the_model_says_on_sqlite() -> None:
 def test_track_1_does_what_the_model_says_on_postgresql(postgresql_url: str) -> None:
     on_postgresql = type("OnPostgreSQL", (TimeBank,), {"url": postgresql_url})
     run_state_machine_as_test(
-        on_postgresql, settings=settings(max_examples=10, stateful_step_count=40, **SLOW)
+        on_postgresql, settings=settings(max_examples=rounds(6), stateful_step_count=40, **SLOW)
     )

@@ -6,11 +6,12 @@ import pytest
 
 from tests.faults.clients import Load, check
 from tests.faults.serving import Server, house_of, serving
+from tests.rounds import rounds
 
 
 @pytest.mark.parametrize(
     ("backend", "kills"),
-    [("sqlite", 100), pytest.param("postgresql", 10, marks=pytest.mark.postgresql)],
+    [("sqlite", rounds(25)), pytest.param("postgresql", rounds(5), marks=pytest.mark.postgresql)],
 )
 def test_no_acknowledged_record_is_lost_or_doubled_by_a_kill(backend, kills, request, tmp_path):
     url = request.getfixturevalue("postgresql_url") if backend == "postgresql" else None

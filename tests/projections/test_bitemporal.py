@@ -16,6 +16,7 @@ from ledger.units import Refused, instant, new_id
 from projections import groups, passbook
 from projections.groups import Group
 from tests.projections.history import another_ledger, write
+from tests.rounds import rounds
 from tests.rules.asked import ADMIN, correct, expire, reverse, verify
 from tests.rules.town import STAMP, Town, policy, shanghai, visit
 
@@ -24,8 +25,8 @@ ORGANISATIONS = ("org-a", "org-b")
 PARTS = ("available", "held", "frozen", "receivable", "minutes", "points")
 FIRST = date(2026, 1, 5)
 DAYS = 80
-CASES = {"sqlite": (20, 5_000), "postgresql": (2, 1_500)}
-"""Histories, and cases of each: on SQLite a hundred thousand in all."""
+CASES = {"sqlite": (rounds(4), 5_000), "postgresql": (rounds(1), 1_500)}
+"""Histories, and cases of each: on SQLite a hundred thousand in all, in five rounds."""
 
 
 # --- a history -----------------------------------------------------------------------------------

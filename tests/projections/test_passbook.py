@@ -27,6 +27,7 @@ from tests.projections.history import (
     verified,
     write,
 )
+from tests.rounds import rounds
 
 FIELD = len(field(ZHANG, LI))
 
@@ -254,7 +255,9 @@ POSITIONS = st.none() | st.integers(0, 20)
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=rounds(12),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     posted=st.lists(POSTED, max_size=12),

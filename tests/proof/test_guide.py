@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.proof.tools import GO_SOURCES, needed, needs_go
-from tests.scripts.typed import ROOT, program, run
+from tests.scripts.typed import ROOT, run, started
 
 GUIDE = ROOT / "docs" / "auditors.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -65,7 +65,7 @@ def test_every_command_of_the_guide_runs_and_all_tools_agree(desk: Path) -> None
         row[0].split(":")[1] for row in balances if row[0].endswith(":held") and row[1] != "0"
     )
     token = run("key create --role auditor --actor Anna --json", desk, **settings).json["key"]
-    server = program("serve --port 0 --json", desk, **settings)
+    server = started("serve --port 0 --json", desk, **settings)
     try:
         assert server.stdout is not None
         url = server.stdout.readline().split('"')[3]

@@ -18,7 +18,7 @@ from scripts import api_keys
 from scripts.door import opened_journal
 from scripts.printing import Exit
 from tests.api.issuer import jwk, private, token
-from tests.scripts.typed import program, timebank
+from tests.scripts.typed import started, timebank
 
 TEXT = re.compile(r"tbk_live_([0-9A-Za-z]{8})_[0-9A-Za-z]{46}")
 
@@ -285,7 +285,7 @@ def test_a_server_says_in_its_log_why_a_token_is_refused_and_never_which(made):
     claims = {"iss": ISSUER, "aud": "timebank", "sub": "s-1", "exp": now + 600}
     good = token(private("RS256"), head, claims)
     late = token(private("RS256"), head, claims | {"exp": now - 600})
-    serving = program("serve --port 0 --json", made, **said)
+    serving = started("serve --port 0 --json", made, **said)
     assert serving.stdout
     address = orjson.loads(serving.stdout.readline())["address"]
     answers = []

@@ -85,10 +85,10 @@ def test_the_reader_is_answered_in_their_language_or_in_both(folder, monkeypatch
 
 
 def test_a_page_is_in_the_language_the_program_was_started_in(folder):
-    chinese = run("org --help", folder, TIMEBANK_LANG="zh")
-    assert "用法：timebank org" in chinese.out
-    assert "登记组织" in chinese.out
-    assert "register an organisation" not in chinese.out
+    chinese, _ = program("org --help", folder, TIMEBANK_LANG="zh").communicate(timeout=60)
+    assert "用法：timebank org" in chinese
+    assert "登记组织" in chinese
+    assert "register an organisation" not in chinese
 
 
 # --- usage ---------------------------------------------------------------------------------------

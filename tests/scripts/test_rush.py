@@ -1,7 +1,6 @@
 """Many clients at once on the last items, one balance and the same holds, and what they get."""
 
 import asyncio
-import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,8 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.forks import Forked
 from tests.scripts.test_serve import served
-from tests.scripts.typed import Typed, program, timebank
+from tests.scripts.typed import Typed, started, timebank
 
 CLIENTS = 100
 HOLDS = 40
@@ -116,7 +116,7 @@ def accounts(bank: Bank) -> tuple[int, int, int]:
     )
 
 
-def finished(running: "subprocess.Popen[str]") -> None:
+def finished(running: Forked) -> None:
     """Wait for a verb that runs in a process of its own, which has no complaint."""
     _, complaint = running.communicate(timeout=60)
     assert running.returncode == 0, complaint
@@ -151,7 +151,7 @@ def test_a_server_and_imports_beside_it_give_what_is_there_and_no_more(made):
     sheets = [sheet(made, name, [15, 20, 25]) for name in ("second", "third", "fourth")]
     with served(made) as server:
         offer(town, server["address"])
-        imports = [program(f"hours import {file} --org org-a", made) for file in sheets]
+        imports = [started(f"hours import {file} --org org-a", made) for file in sheets]
         asked = [reserving(town, "rice"), reserving(town, "bread")] * CLIENTS
         said = ask_all(town, [server["address"]], *asked)
         for running in imports:
@@ -178,7 +178,7 @@ def test_every_hold_ends_once_under_a_storm(made_anywhere):
         offer(town, addresses[0])
         said = ask_all(town, addresses, *[reserving(town, "care")] * HOLDS)
         holds = [body["id"] for _, body in said]
-        expiring = program(f"jobs run --only holds --as-of {as_of} --allow-future", made_anywhere)
+        expiring = started(f"jobs run --only holds --as-of {as_of} --allow-future", made_anywhere)
         storm: list[Asked] = []
         for hold in holds:
             part = {"provider_id": town.provider_id, "credits": PRICE - 2}

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,13 +15,14 @@ import orjson
 import pytest
 
 from scripts.printing import Exit
-from tests.scripts.typed import program, run, timebank
+from tests.forks import Forked
+from tests.scripts.typed import run, started, timebank
 
 
 @contextmanager
 def served(folder: Path, line: str = "serve --port 0 --json") -> Iterator[dict[str, Any]]:
     """A server in a process of its own, and what it announced."""
-    server = program(line, folder, TIMEBANK_LOG_LEVEL="warning")
+    server = started(line, folder, TIMEBANK_LOG_LEVEL="warning")
     try:
         assert server.stdout is not None
         first = server.stdout.readline()
@@ -93,7 +93,7 @@ def test_a_server_that_was_killed_leaves_no_lock_behind(made):
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_is_told_to_stop_ends_with_0(made, told):
     with served(made) as server:
-        process: subprocess.Popen[str] = server["process"]
+        process: Forked = server["process"]
         process.send_signal(told)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0
@@ -129,7 +129,7 @@ def test_a_request_under_way_is_answered_before_the_server_ends(made):
 
 
 def test_people_are_told_where_it_serves(made):
-    server = program("serve --port 0", made)
+    server = started("serve --port 0", made)
     assert server.stdout is not None
     assert server.stdout.readline().startswith("Serving at http://127.0.0.1:")
     server.terminate()

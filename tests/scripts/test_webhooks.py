@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,9 +21,10 @@ from ledger.settings import Settings
 from ledger.units import new_id
 from scripts.printing import Exit
 from tests.api.house import CLI
+from tests.forks import Forked
 from tests.scripts.test_serve import get, served
 from tests.scripts.test_work import SERVING
-from tests.scripts.typed import program, timebank
+from tests.scripts.typed import started, timebank
 
 MEMBERS = 150
 
@@ -122,8 +122,8 @@ def register(count: int) -> list[int]:
 
 
 @contextmanager
-def working(folder: Path, parts: str) -> Iterator["subprocess.Popen[str]"]:
-    worker = program(f"work {parts} --json", folder, TIMEBANK_LOG_LEVEL="debug")
+def working(folder: Path, parts: str) -> Iterator[Forked]:
+    worker = started(f"work {parts} --json", folder, TIMEBANK_LOG_LEVEL="debug")
     try:
         assert worker.stdout is not None
         assert worker.stdout.readline()
@@ -160,7 +160,7 @@ def test_a_worker_that_is_killed_amid_deliveries_leaves_nothing_out(
 
             def kill(
                 count: int,
-                worker: "subprocess.Popen[str]" = worker,
+                worker: Forked = worker,
                 at: int = kill_at,
                 killed: threading.Event = killed,
             ) -> None:

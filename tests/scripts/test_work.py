@@ -28,16 +28,17 @@ from projections.views import Views
 from scripts import due_jobs
 from scripts.bench_houses import free_port
 from scripts.printing import Exit
+from tests.forks import Forked
 from tests.scripts.test_serve import get, served
-from tests.scripts.typed import program, run, timebank
+from tests.scripts.typed import run, started, timebank
 
 SERVING = "serve --port 0 --work none --json"
 
 
 @contextmanager
-def at_work(folder: Path, parts: str) -> Iterator[subprocess.Popen[str]]:
+def at_work(folder: Path, parts: str) -> Iterator[Forked]:
     """A worker, once it says that it is at work."""
-    worker = program(f"work {parts} --json", folder, TIMEBANK_LOG_LEVEL="warning")
+    worker = started(f"work {parts} --json", folder, TIMEBANK_LOG_LEVEL="warning")
     try:
         assert worker.stdout is not None
         first = worker.stdout.readline()

@@ -12,6 +12,7 @@ import orjson
 from click.testing import CliRunner
 
 from scripts.cli import main
+from tests.forks import Forked
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -38,8 +39,13 @@ def timebank(line: str) -> Typed:
     return Typed(said.exit_code, said.stdout, said.stderr)
 
 
+def started(line: str, folder: Path, **variables: str) -> Forked:
+    """Start it in a process of its own."""
+    return Forked(line, folder, variables)
+
+
 def program(line: str, folder: Path, **variables: str) -> "subprocess.Popen[str]":
-    """Start it as a program of its own."""
+    """Start it as the system does: a Python of its own, seconds later."""
     return subprocess.Popen(
         [sys.executable, "-m", "scripts.cli", *shlex.split(line)],
         cwd=folder,
@@ -51,7 +57,7 @@ def program(line: str, folder: Path, **variables: str) -> "subprocess.Popen[str]
 
 
 def run(line: str, folder: Path, **variables: str) -> Typed:
-    """Run it as a program of its own, to its end."""
-    started = program(line, folder, **variables)
-    out, err = started.communicate(timeout=120)
-    return Typed(started.returncode, out, err)
+    """Run it in a process of its own, to its end."""
+    running = started(line, folder, **variables)
+    out, err = running.communicate(timeout=120)
+    return Typed(running.wait(), out, err)

@@ -2,6 +2,7 @@
 
     python3 scripts/bootstrap.py soak [--minutes 20] [--backend sqlite|postgresql] [--report FILE]
     python3 scripts/bootstrap.py soak --short
+    python3 scripts/bootstrap.py soak --rubbish [--minutes 10]     malformed traffic beside the load
 
 Ends with 0 where everything held, and with 5 where not.
 """
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import threading
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +30,7 @@ import click
 from ledger.keys import create_key
 from ledger.opening import open_ledger
 from projections.views import Views
-from scripts import soak_load, soak_verdict
+from scripts import soak_load, soak_rubbish, soak_verdict
 from scripts.bench_houses import (
     BASE,
     House,
@@ -39,13 +41,15 @@ from scripts.bench_houses import (
     wait_for,
 )
 from scripts.printing import Exit
-from scripts.soak_verdict import Sample
+from scripts.soak_verdict import Sample, rubbish_taken
 
 SHARE = 0.6
 WINDOWS = 20
 LOOK_SECONDS = 1.0
 END_SECONDS = 15.0  # that a process may take to end
 CATCH_UP_SECONDS = 120
+MINUTES = 20.0
+RUBBISH_MINUTES = 10.0
 SHORT = {"learn": 5.0, "load": 30.0}
 LEARN_SECONDS = 30.0
 LAYOUTS: dict[str, list[list[str]]] = {
@@ -74,21 +78,24 @@ class Watched:
 
 
 @click.command()
-@click.option("--minutes", type=click.FloatRange(min=0.1), default=20.0, show_default=True)
+@click.option("--minutes", type=click.FloatRange(min=0.1), help="Default: 20; of rubbish 10.")
 @click.option("--short", is_flag=True, help="Two minutes; memory and p99 are told, not judged.")
+@click.option("--rubbish", is_flag=True, help="Pour malformed traffic beside the load.")
 @click.option("--backend", type=click.Choice(sorted(LAYOUTS)), multiple=True, help="Default: both.")
 @click.option("--share", type=click.FloatRange(0.01, 1.0), default=SHARE, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--report", type=click.Path(path_type=Path), help="Write everything there, as JSON.")
 def soak(
-    minutes: float,
+    minutes: float | None,
     short: bool,
+    rubbish: bool,
     backend: tuple[str, ...],
     share: float,
     seed: int,
     report: Path | None,
 ) -> None:
     """Run the house under load, and say what became of it."""
+    minutes = minutes or (RUBBISH_MINUTES if rubbish else MINUTES)
     learn, load = (SHORT["learn"], SHORT["load"]) if short else (LEARN_SECONDS, minutes * 60)
     reports: dict[str, Any] = {}
     folder = Path(tempfile.mkdtemp(prefix="timebank-soak-"))
@@ -98,7 +105,7 @@ def soak(
             if url is None:
                 raise click.ClickException("there is no PostgreSQL to be had here")
             house = make_house("soak", folder / name, url)
-            reports[name] = one(name, house, learn, load, share, seed, judged=not short)
+            reports[name] = one(name, house, learn, load, share, seed, rubbish, judged=not short)
             say("")
     if report is not None:
         report.write_text(json.dumps(reports, indent=1), encoding="utf-8")
@@ -111,10 +118,23 @@ def soak(
 
 
 def one(
-    name: str, house: House, learn: float, load: float, share: float, seed: int, *, judged: bool
+    name: str,
+    house: House,
+    learn: float,
+    load: float,
+    share: float,
+    seed: int,
+    rubbish: bool = False,
+    *,
+    judged: bool,
 ) -> dict[str, Any]:
-    """A soak of one house; what it came to, with all that speaks against it."""
-    keys = make_keys(house)
+    """A soak of one house; what it came to, with all that speaks against it.
+
+    Rubbish is poured from before the load learns what the house can do until it has ended.
+    """
+    keys = make_keys(house, *ROLES)
+    (bad,) = make_keys(house, "verifier").values()
+    poured: Counter[str] = Counter()
     acknowledged = house.folder / "acknowledged.tsv"
     with ExitStack() as at_work:
         watched = [at_work.enter_context(running(house, words)) for words in LAYOUTS[name]]
@@ -125,7 +145,10 @@ def one(
         plan = soak_load.Plan(
             urls, keys, house.members, BASE, learn, load, share, WINDOWS, seed, str(acknowledged)
         )
-        said = watch(soak_load.command(plan, house.folder / "plan.json"), watched)
+        with ExitStack() as beside:
+            if rubbish:
+                poured = beside.enter_context(soak_rubbish.pouring(urls, bad, seed))
+            said = watch(soak_load.command(plan, house.folder / "plan.json"), watched)
         lag = caught_up(urls)
         for each in watched:
             stop(each)
@@ -135,6 +158,8 @@ def one(
     against = [f"{each.name}: {each.against}" for each in held if each.against]
     against += [f"{many} x {what}" for what, many in said["unexpected"].items()]
     against += [f"{many} x status {status}" for status, many in refusals(said).items()]
+    against += [f"rubbish: {many} x {what}" for what, many in rubbish_taken(poured).items()]
+    against += [f"{log.name} repeats what strangers say" for log in repeating(house, bad)]
     if counted.lost or counted.doubled or not counted.acknowledged:
         against.append(str(counted))
     if lag:
@@ -159,6 +184,7 @@ def one(
         "acts": said["acts"],
         "statuses": said["statuses"],
         "windows": said["windows"],
+        "rubbish": dict(sorted(poured.items())),
         "p99_ms": {"second_quarter": second, "last_quarter": last},
         "counted": counted._asdict(),
         "invariants": {each.name: not each.against for each in held},
@@ -270,11 +296,18 @@ def caught_up(urls: list[str]) -> int:
     return behind
 
 
-def make_keys(house: House) -> dict[str, str]:
-    """A key of each role that the load plays."""
+def repeating(house: House, key: str) -> list[Path]:
+    """The logs in which something stands that only who speaks rubbish has said."""
+    secrets = (soak_rubbish.SENTINEL.encode(), key.encode())
+    logs = [(log, log.read_bytes()) for log in sorted(house.folder.glob("*.log"))]
+    return [log for log, content in logs if any(secret in content for secret in secrets)]
+
+
+def make_keys(house: House, *roles: str) -> dict[str, str]:
+    """A key of each role."""
     made = {}
     with open_ledger(house.settings) as ledger, ledger.store.writing() as connection:
-        for role in ROLES:
+        for role in roles:
             organisation = None if role == "auditor" else "bench"
             made[role] = create_key(
                 connection, role=role, actor=role, organisation=organisation, at=datetime.now(UTC)
@@ -316,6 +349,9 @@ def tell(found: dict[str, Any]) -> None:
             f"  {number:2}  {window['rate']:8.1f} answers/s   p50 {window['p50_ms']:8.2f} ms"
             f"   p99 {window['p99_ms']:8.2f} ms   most {window['max_ms']:8.2f} ms"
         )
+    if poured := Counter(found["rubbish"]):
+        counts = [f"{many} x {what}" for what, many in poured.items()]
+        say(f"  rubbish: {soak_rubbish.said(poured)}: {', '.join(counts)}")
     for row in found["processes"]:
         first, last = row["resident_mib"]
         say(

@@ -1,6 +1,6 @@
 """Malformed traffic over raw sockets, such as no client sends that means well.
 
-`pour` keeps so many connections busy until it is told to stop. Each says one kind of rubbish, hears
+`pouring` keeps some connections busy while its block lasts. Each says one kind of rubbish, hears
 the answer out, and leaves: politely, by half, or with a reset. Nothing of it can become an entry:
 whoever is named in it is nobody. What was said is told by the seed alone, so that a run can be had
 again.
@@ -13,9 +13,12 @@ import random
 import re
 import socket
 import struct
+import threading
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -23,6 +26,7 @@ from urllib.parse import urlsplit
 import orjson
 
 NOBODY = "019f0000-0000-7000-8000-0000000000ff"
+CONNECTIONS = 16
 ANSWER_SECONDS = 30.0
 GLANCE_SECONDS = 0.3
 HEARD_BYTES_MAX = 1024 * 1024  # of an answer; what is behind that is not listened to
@@ -69,25 +73,43 @@ class Mouth:
         return self.dice.randbytes(self.dice.randint(1, longest))
 
 
-async def pour(
-    url: str, key: str, until: asyncio.Event, counts: Counter[str], *, connections: int, seed: int
-) -> None:
-    """Say rubbish until the event is set, and count it.
+@contextmanager
+def pouring(urls: Sequence[str], key: str, seed: int) -> Iterator[Counter[str]]:
+    """Rubbish for the servers in turn, from a thread of its own; what is counted of it.
 
     Kinds are counted as `said <kind>`, answers as `status <number>`; of those that listen, those
     who were hung up on without one as `hung up`, those to whom nothing came as `no answer`.
     """
-    place = urlsplit(url)
-    host, port = place.hostname or "", place.port or 80
-    dice = [random.Random(f"{seed}-{n}") for n in range(connections)]  # noqa: S311  (no secret)
-    speakers = [
-        _speak(Mouth(f"{host}:{port}", key, each), host, port, until, counts) for each in dice
-    ]
+    counts: Counter[str] = Counter()
+    until = threading.Event()
+    with ThreadPoolExecutor(1, "rubbish") as thread:
+        poured = thread.submit(asyncio.run, _pour(urls, key, seed, until, counts))
+        try:
+            yield counts
+        finally:
+            until.set()
+            poured.result()  # raises what broke it off
+
+
+def said(counts: Counter[str]) -> int:
+    """How much was said, in all."""
+    return sum(count for name, count in counts.copy().items() if name.startswith("said "))
+
+
+async def _pour(
+    urls: Sequence[str], key: str, seed: int, until: threading.Event, counts: Counter[str]
+) -> None:
+    speakers = []
+    for number in range(CONNECTIONS):
+        place = urlsplit(urls[number % len(urls)])
+        host, port = place.hostname or "", place.port or 80
+        dice = random.Random(f"{seed}-{number}")  # noqa: S311  (no secret)
+        speakers.append(_speak(Mouth(f"{host}:{port}", key, dice), host, port, until, counts))
     await asyncio.gather(*speakers)
 
 
 async def _speak(
-    mouth: Mouth, host: str, port: int, until: asyncio.Event, counts: Counter[str]
+    mouth: Mouth, host: str, port: int, until: threading.Event, counts: Counter[str]
 ) -> None:
     names, weights = tuple(KINDS), tuple(weight for weight, _ in KINDS.values())
     while not until.is_set():

@@ -1,5 +1,6 @@
 """What a soak comes to: was anything lost, doubled or wrong, did memory grow, did answers slow."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -120,6 +121,12 @@ def invariants(ledger: "Ledger", views: "Views") -> list[Held]:
         Held("sum 0", "" if said["sum"] == 0 else str(said["sum"])),
         Held("no negative balance", ", ".join(below[:3])),
     ]
+
+
+def rubbish_taken(counts: Mapping[str, int]) -> Counter[str]:
+    """What came of malformed traffic that should not have: a failure, an entry, or nothing."""
+    wrong = re.compile(r"status (5..|201)|no answer")
+    return Counter({name: many for name, many in counts.items() if many and wrong.fullmatch(name)})
 
 
 def refused(statuses: Mapping[str, int]) -> Counter[str]:

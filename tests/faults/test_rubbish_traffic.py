@@ -1,10 +1,6 @@
 """Malformed traffic beside good clients: they are served, and nothing of it stays in the server."""
 
-import asyncio
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -14,43 +10,16 @@ import orjson
 from ledger.keys import create_key
 from ledger.opening import open_ledger
 from scripts.bench_houses import House, resident_mib
-from scripts.soak_rubbish import KINDS, SENTINEL, pour
+from scripts.soak_rubbish import KINDS, SENTINEL, pouring, said
 from tests.faults.clients import PATIENCE_SECONDS, Load, check
 from tests.faults.serving import Server, house_of, serving
 
-CONNECTIONS = 16
 GOOD_AT_ONCE = 25
 RUBBISH = 1_000
 """So much is said at least, and each kind."""
 
 GROWTH_MIB = 40.0
 """From the half of it to the end; the largest bodies of those that are said by then are more."""
-
-
-@contextmanager
-def pouring(url: str, key: str, seed: int) -> Iterator[Counter[str]]:
-    """Rubbish in a thread of its own while the block lasts; what is counted of it."""
-    counts: Counter[str] = Counter()
-    loop = asyncio.new_event_loop()
-    ended = asyncio.Event()
-
-    async def work() -> None:
-        await pour(url, key, ended, counts, connections=CONNECTIONS, seed=seed)
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(work(),), name="rubbish")
-    thread.start()
-    try:
-        yield counts
-    finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join(PATIENCE_SECONDS)
-        assert not thread.is_alive(), "a connection is never answered"
-        loop.close()
-
-
-def said(counts: Counter[str]) -> int:
-    """How much was said, in all."""
-    return sum(count for name, count in counts.copy().items() if name.startswith("said "))
 
 
 def sockets(server: Server) -> int:
@@ -91,7 +60,7 @@ def test_good_clients_are_served_beside_rubbish_and_nothing_of_it_stays(tmp_path
         pid = server.process.pid
         assert pid is not None
         before = sockets(server)
-        with pouring(server.url, key, seed=1) as counts:
+        with pouring([server.url], key, seed=1) as counts:
             while said(counts) < RUBBISH / 2:
                 load.go_on(GOOD_AT_ONCE)
             resident = resident_mib(pid)

@@ -1,12 +1,27 @@
 """The soak: its arithmetic, what makes it fail, and a short one from end to end."""
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from ledger.opening import open_ledger
-from scripts.bench_houses import make_house
-from scripts.soak import one
+from ledger.settings import Settings
+from scripts.bench_houses import House, make_house
+from scripts.soak import one, repeating
 from scripts.soak_load import WEIGHTS
-from scripts.soak_verdict import Counted, Sample, counted, growth, is_flat, recount, refused, slower
+from scripts.soak_rubbish import SENTINEL, said
+from scripts.soak_verdict import (
+    Counted,
+    Sample,
+    counted,
+    growth,
+    is_flat,
+    recount,
+    refused,
+    rubbish_taken,
+    slower,
+)
 
 
 def looks(*mib: float) -> list[Sample]:
@@ -35,6 +50,14 @@ def test_a_p99_is_flat_within_measure(second: float, last: float, flat: bool) ->
     assert is_flat(second, last) is flat
 
 
+def test_a_log_that_repeats_what_strangers_say_is_found(tmp_path: Path) -> None:
+    lines = {"clean": b"{}\n", "said": SENTINEL.encode(), "key": b"Bearer tb_x_secret\n"}
+    for name, line in lines.items():
+        (tmp_path / f"{name}.log").write_bytes(line)
+    house = House("soak", tmp_path, Settings())
+    assert [log.stem for log in repeating(house, "tb_x_secret")] == ["key", "said"]
+
+
 def test_what_was_lost_or_doubled_is_counted() -> None:
     acknowledged = ["r-1\ta\n", "r-2\tb\n", "r-3\tc\n", "r-4\td\n"]
     posted = {"r-1": ["a"], "r-2": ["b", "x"], "r-3": ["y"]}
@@ -45,12 +68,21 @@ def test_an_answer_of_500_and_more_is_a_failure() -> None:
     assert refused({"200": 5, "409": 1, "500": 2, "503": 3}) == {"500": 2, "503": 3}
 
 
-def test_a_short_soak_holds_and_a_record_that_is_gone_is_seen(tmp_path, monkeypatch) -> None:
+def test_rubbish_that_is_an_entry_or_a_failure_or_not_answered_is_seen() -> None:
+    counts = {"said json": 9, "status 201": 1, "status 422": 7, "status 503": 2, "no answer": 3}
+    assert rubbish_taken(counts) == {"status 201": 1, "status 503": 2, "no answer": 3}
+    assert rubbish_taken({"said json": 2, "status 200": 1, "status 400": 1, "hung up": 4}) == {}
+
+
+def test_a_short_soak_beside_rubbish_holds_and_a_record_that_is_gone_is_seen(
+    tmp_path, monkeypatch
+) -> None:
     monkeypatch.delenv("TIMEBANK_KEYS_FILE", raising=False)
     folder = tmp_path / "house"
     house = make_house("soak", folder, f"sqlite:///{folder / 'timebank.db'}")
-    found = one("sqlite", house, learn=2, load=4, share=0.5, seed=3, judged=False)
+    found = one("sqlite", house, learn=2, load=4, share=0.5, seed=3, rubbish=True, judged=False)
     assert found["against"] == []
+    assert said(Counter(found["rubbish"])) > 100
     assert set(found["acts"]) <= {act.__name__ for act in WEIGHTS}
     assert found["counted"]["acknowledged"] > 100
     assert [process["ended"] for process in found["processes"]] == [0, 0]

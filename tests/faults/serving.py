@@ -61,6 +61,13 @@ class Server:
             assert monotonic() < until, self.log.read_text()
             sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        assert self.process is not None
+        assert self.process.pid is not None
+        return self.process.pid
+
     def status(self, path: str) -> int:
         """What a GET answers; 0: no answer."""
         try:

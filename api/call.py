@@ -11,7 +11,6 @@ from aiohttp import hdrs, web
 from sqlalchemy import Connection
 
 from api.contract import JSON, PROBLEM_JSON, Fields, Query, Route
-from api.limits import Use
 from api.problems import (
     FieldError,
     Invalid,
@@ -30,6 +29,7 @@ from ledger.units import Refused, new_id
 
 if TYPE_CHECKING:
     from api.guard import Door
+    from api.limits import Use
     from ledger.opening import Ledger
     from projections.views import Views
 
@@ -42,7 +42,6 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _NO_QUERY = Query()
 _NO_PATH: Mapping[str, str] = {}
 _NOBODY = Key("", "member", "")
-_NOTHING = Use()
 
 
 class Call:
@@ -88,7 +87,7 @@ class Call:
         self.dry_run = False
         self.position: int | None = None  # of what was written
         self.refused = ""  # the code of the no, if it came to one
-        self.use = _NOTHING  # what the key has under way: this, among others
+        self.use: Use | None = None  # what the key has under way: this, among others
         self.held_bytes = 0  # of the body, as they are counted there
 
     @property

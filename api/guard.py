@@ -139,6 +139,7 @@ class Door:
         answered = metrics.answered(method, label)
         spread = metrics.write_seconds if route.write else metrics.read_seconds
         note = self.request_log.add
+        limits = self.limits
 
         async def handle(request: web.Request) -> web.StreamResponse:
             started = perf_counter()
@@ -167,6 +168,8 @@ class Door:
                 response = call.refuse(Refused("busy" if away else "internal"))
             finally:
                 metrics.under_way -= 1
+                if call.use is not None:
+                    limits.leave(call.use, call.held_bytes)
             status = response.status
             seconds = perf_counter() - started
             answered[status] += 1

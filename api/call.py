@@ -21,8 +21,9 @@ from api.problems import (
     retry_after,
 )
 from api.replies import Reply
+from ledger import desk
 from ledger.commands import Command, Stamp
-from ledger.desk import Answer, Done, Job, Mode, Once, Outcome
+from ledger.desk import Answer, Busy, Done, Job, Mode, Once, Outcome
 from ledger.keys import Key
 from ledger.refusals import Language
 from ledger.units import Refused, new_id
@@ -155,6 +156,21 @@ class Call:
         job = Job(commands, word, mode, self.once, self.dry_run)
         said = await self.door.ask(job)
         return self.deliver(said, self.position)
+
+    async def beside(
+        self, work: Callable[Args, Said], *args: Args.args, **kwargs: Args.kwargs
+    ) -> Said:
+        """What comes of writing beside the desk, in a thread; Busy where it takes too long.
+
+        As at the desk: what was begun goes on, what was not is never begun.
+        """
+        try:
+            async with asyncio.timeout(desk.ANSWER_SECONDS) as patience:
+                return await asyncio.to_thread(work, *args, **kwargs)
+        except TimeoutError:
+            if patience.expired():
+                raise Busy from None
+            raise
 
     def _word(self, outcome: Outcome, status: int, body: Fields) -> Answer:
         if self.dry_run:

@@ -96,6 +96,7 @@ class Door:
 
     def close(self) -> None:
         """End the readers' threads, write what was noted and the log's last lines."""
+        self.request_log.flush()  # the database may keep a thread for longer than we stay
         self.readers.shutdown()
         self.feeds.close()
         self.keep_uses()

@@ -44,6 +44,11 @@ class NotReplicated(OperationalError):
     """
 
 
+def no_turn() -> OperationalError:
+    """What a writer is told whose own process has another writer under way for too long."""
+    return OperationalError("BEGIN", None, psycopg.errors.LockNotAvailable("another one writes"))
+
+
 def is_away(error: BaseException) -> TypeGuard[DBAPIError]:
     """Whether it is the database that is away, full or busy: its doing, no bug of ours."""
     return isinstance(error, DBAPIError) and (

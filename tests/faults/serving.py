@@ -111,7 +111,7 @@ def serving(house: House, servers: int = 1, **variables: str) -> Iterator[list[S
             if server.process is not None and server.process.exitcode is None:
                 server.kill()
     bugs = [line.decode() for server in started for line in server.bugs()]
-    assert bugs == []
+    assert not bugs, "\n".join(line[:2_000] for line in bugs[:5])
 
 
 def house_of(tmp_path: Path, database_url: str | None = None) -> House:

@@ -97,6 +97,19 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not self.is_alive)
 
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """While the block lasts it says nothing and does nothing, and keeps its connections."""
+        pids = self.pids
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     @property
     def pid(self) -> int:
         """The server's first process."""

@@ -34,7 +34,7 @@ EXAMPLES = int(os.environ.get("TIMEBANK_TEST_EXAMPLES", "0"))
 GROUPS = {
     ("no key", "other", "B poster", "B verifier", "auditor"): "--phases fuzzing --max-examples 2",
     ("A verifier",): "--phases fuzzing --max-examples 1",
-    ("admin",): "--phases examples,fuzzing,stateful --max-examples 3",
+    ("admin",): "--phases examples,fuzzing,stateful --max-examples 2",
 }
 """Who ask in turn, and how much in CI; who changes most comes last."""
 
@@ -234,4 +234,4 @@ def test_every_answer_is_as_the_document_says_whoever_asks(
     )
     assert ran.returncode == 0, f"seed {seed}\n{ran.stdout[-20_000:]}{ran.stderr}"
     assert heard.told == set()
-    assert min(heard.answers[caller] for caller in callers) > 100
+    assert min(heard.answers[caller] for caller in callers) > 50

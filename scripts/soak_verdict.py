@@ -66,7 +66,8 @@ def growth(samples: Sequence[Sample], seconds: float) -> float:
     last = [s.resident_mib for s in samples if seconds - tenth <= s.seconds <= seconds]
     if not first or not last:
         raise ValueError("there were no looks at it")
-    return median(last) / median(first) - 1
+    before = median(first)
+    return median(last) / before - 1 if before else 0.0  # one that is gone, which is told by itself
 
 
 def slower(windows: Sequence[Mapping[str, float]]) -> tuple[float, float]:

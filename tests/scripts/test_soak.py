@@ -32,6 +32,7 @@ def looks(*mib: float) -> list[Sample]:
 def test_memory_is_compared_from_the_middle_to_the_end() -> None:
     filling = [100.0] * 50 + [200.0] * 50
     assert growth(looks(*filling), 100) == 0
+    assert growth(looks(*[0.0] * 100), 100) == 0  # it ended, which is told by itself
     assert growth(looks(*filling[:95], *[210.0] * 5), 100) == pytest.approx(0.05)
     with pytest.raises(ValueError, match="no looks"):
         growth(looks(*filling[:40]), 100)

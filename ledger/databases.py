@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, NotSupportedError, OperationalError
 
 WAIT_SECONDS = 10
 """How long a writer waits for another before it gives up."""
@@ -272,7 +272,10 @@ def _replicated(
     `begun` tells whom this server waits for at each commit, and whether it only reads.
     """
     with connection.begin():
-        standbys, read_only = begun(connection)
+        try:
+            standbys, read_only = begun(connection)
+        except NotSupportedError:  # a standby's no to a connection that has read before
+            standbys, read_only = "", "on"
         if read_only == "on":  # it is no primary any more, and the next connection is a new one
             connection.engine.dispose()  # the others lead to the same server
             connection.invalidate()

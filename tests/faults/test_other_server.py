@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from ledger import databases
 from ledger.store import Store, append, last_position
 from tests.desk.bureau import Bureau
-from tests.faults.clusters import pair, several, wait_until
+from tests.faults.clusters import Server, pair, several, wait_until
 from tests.rules.town import visit
 
 pytestmark = pytest.mark.postgresql
@@ -45,6 +45,21 @@ def test_what_an_asynchronous_failover_lost_is_forgotten() -> None:
         assert [one["minutes"] for one in again["results"]] == [60, 30]
 
 
+def test_a_server_that_has_become_a_standby_is_a_database_that_is_away(database: Server) -> None:
+    store = Store(database.url)
+    store.create()
+    database.stop()
+    (database.folder / "standby.signal").touch()
+    database.start()
+    for _ in range(2):  # a connection that has read before begins in other words
+        with pytest.raises(OperationalError, match="only reads") as no, store.writing():
+            pass
+        assert databases.is_away(no.value)
+        with store.reading() as connection:
+            assert last_position(connection) == 0
+    store.close()
+
+
 @pytest.mark.parametrize("transaction", [databases.writing, databases.changing])
 def test_connections_to_a_server_that_only_reads_are_dropped(
     transaction: object, postgresql_url: str
@@ -52,6 +67,7 @@ def test_connections_to_a_server_that_only_reads_are_dropped(
     assert callable(transaction)
     store = Store(postgresql_url)
     store.create()
+    store.engine.dispose()
     with store.engine.connect() as one, store.engine.connect() as another:
         for connection in (one, another):  # as it is after their server was made a standby
             connection.exec_driver_sql("SET default_transaction_read_only = on")

@@ -239,7 +239,7 @@ def _paths() -> Iterator[tuple[str, set[str]]]:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize(("path", "methods"), sorted(_paths()), ids=lambda said: str(said))
+@pytest.mark.parametrize(("path", "methods"), sorted(_paths()), ids=[path for path, _ in sorted(_paths())])
 async def test_options_tell_the_methods_of_a_path_and_whether_nothing_else(
     town: Town, path: str, methods: set[str]
 ) -> None:

@@ -11,7 +11,6 @@ from aiohttp import hdrs, web
 from sqlalchemy import Connection
 
 from api.contract import JSON, PROBLEM_JSON, Fields, Query, Route
-from api.limits import Use
 from api.problems import (
     FieldError,
     Invalid,
@@ -22,14 +21,16 @@ from api.problems import (
     retry_after,
 )
 from api.replies import Reply
+from ledger import desk
 from ledger.commands import Command, Stamp
-from ledger.desk import Answer, Done, Job, Mode, Once, Outcome
+from ledger.desk import Answer, Busy, Done, Job, Mode, Once, Outcome
 from ledger.keys import Key
 from ledger.refusals import Language
 from ledger.units import Refused, new_id
 
 if TYPE_CHECKING:
     from api.guard import Door
+    from api.limits import Use
     from ledger.opening import Ledger
     from projections.views import Views
 
@@ -42,7 +43,6 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _NO_QUERY = Query()
 _NO_PATH: Mapping[str, str] = {}
 _NOBODY = Key("", "member", "")
-_NOTHING = Use()
 
 
 class Call:
@@ -88,7 +88,7 @@ class Call:
         self.dry_run = False
         self.position: int | None = None  # of what was written
         self.refused = ""  # the code of the no, if it came to one
-        self.use = _NOTHING  # what the key has under way: this, among others
+        self.use: Use | None = None  # what the key has under way: this, among others
         self.held_bytes = 0  # of the body, as they are counted there
 
     @property
@@ -156,6 +156,21 @@ class Call:
         job = Job(commands, word, mode, self.once, self.dry_run)
         said = await self.door.ask(job)
         return self.deliver(said, self.position)
+
+    async def beside(
+        self, work: Callable[Args, Said], *args: Args.args, **kwargs: Args.kwargs
+    ) -> Said:
+        """What comes of writing beside the desk, in a thread; Busy where it takes too long.
+
+        As at the desk: what was begun goes on, what was not is never begun.
+        """
+        try:
+            async with asyncio.timeout(desk.ANSWER_SECONDS) as patience:
+                return await asyncio.to_thread(work, *args, **kwargs)
+        except TimeoutError:
+            if patience.expired():
+                raise Busy from None
+            raise
 
     def _word(self, outcome: Outcome, status: int, body: Fields) -> Answer:
         if self.dry_run:

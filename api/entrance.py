@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from api import bodies
 from api.call import Call
 from api.contract import IDEMPOTENCY_KEY_PATTERN, PATH_PARTS, Handler, Query, Route
-from api.limits import HELD_BYTES_MIN, KIB
+from api.limits import HELD_BYTES_MIN, KIB, Use
 from api.problems import FieldError, Invalid, errors_of
 from ledger.desk import Once
 from ledger.units import Refused
@@ -43,26 +43,20 @@ def entrance(route: Route) -> Handler:
     organisation_in_query = "organisation" in query_model.model_fields
 
     async def enter(call: Call) -> web.StreamResponse:
-        if not roles:
-            return await inside(call)
-        shown = _presented(call.request)
-        door = call.door
-        key = call.ledger.keyring.recall(shown) or await door.callers.find(shown, call.request_id)
-        if key is None:
-            raise Refused("unauthenticated")
-        call.key = key
-        use = call.use = door.limits.enter(key.id)
-        try:
+        request = call.request
+        if roles:
+            shown, door = _presented(request), call.door
+            key = call.ledger.keyring.recall(shown)
+            if key is None:
+                key = await door.callers.find(shown, call.request_id)
+                if key is None:
+                    raise Refused("unauthenticated")
+            call.key = key
+            call.use = door.limits.enter(key.id)  # the edge lets it leave
             if key.role not in roles:
                 raise Refused("forbidden")
             if key.role == "auditor":
                 await door.access_log.note(call)
-            return await inside(call)
-        finally:
-            door.limits.leave(use, call.held_bytes)
-
-    async def inside(call: Call) -> web.StreamResponse:
-        request = call.request
         if patterns:
             call.path = dict(request.match_info)
             for name, pattern in patterns:
@@ -127,7 +121,7 @@ def _presented(request: web.Request) -> str:
 
 async def _body(call: Call) -> bytes:
     """All of the body, as far as the key may have so much in memory; the key is charged for it."""
-    bytes_max, limits, use = call.door.body_bytes_max, call.door.limits, call.use
+    bytes_max, limits, use = call.door.body_bytes_max, call.door.limits, call.use or Use()
 
     def hold(more: int) -> None:
         limits.hold(use, more)

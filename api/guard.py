@@ -96,6 +96,7 @@ class Door:
 
     def close(self) -> None:
         """End the readers' threads, write what was noted and the log's last lines."""
+        self.request_log.flush()  # the database may keep a thread for longer than we stay
         self.readers.shutdown()
         self.feeds.close()
         self.keep_uses()
@@ -139,6 +140,7 @@ class Door:
         answered = metrics.answered(method, label)
         spread = metrics.write_seconds if route.write else metrics.read_seconds
         note = self.request_log.add
+        limits = self.limits
 
         async def handle(request: web.Request) -> web.StreamResponse:
             started = perf_counter()
@@ -167,6 +169,8 @@ class Door:
                 response = call.refuse(Refused("busy" if away else "internal"))
             finally:
                 metrics.under_way -= 1
+                if call.use is not None:
+                    limits.leave(call.use, call.held_bytes)
             status = response.status
             seconds = perf_counter() - started
             answered[status] += 1

@@ -15,6 +15,9 @@ from ledger.units import Refused
 READY_BEHIND_MAX = 100_000
 """Entries that the views may lag behind and the server still be called ready."""
 
+STUCK_SECONDS = 10.0
+"""For how long a batch may be under way: a writer's turn has come by then, a standby's word too."""
+
 
 class Alive(BaseModel):
     """The process answers."""
@@ -36,7 +39,9 @@ async def healthz(call: Call) -> web.Response:
 
 
 async def readyz(call: Call) -> web.Response:
-    """Ask the journal and the views where they stand."""
+    """Ask the journal and the views where they stand, and whether what is written comes through."""
+    if call.ledger.desk.under_way_seconds > STUCK_SECONDS:
+        raise Refused("busy")
     position = await call.in_thread(_last_position, call.ledger.store)
     read = call.views.position
     if not call.views.standing or position - read > READY_BEHIND_MAX:

@@ -41,12 +41,12 @@ async def add(call: Call) -> web.Response:
         once=call.once,
         dry_run=call.dry_run,
     )
-    return _delivered(call, await asyncio.to_thread(register_one, call.ledger, asked))
+    return _delivered(call, await call.beside(register_one, call.ledger, asked))
 
 
 async def patch(call: Call) -> web.Response:
     """Change roles, unit, or who the member is."""
-    said = await asyncio.to_thread(
+    said = await call.beside(
         change,
         call.ledger,
         call.path["id"],

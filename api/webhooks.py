@@ -5,7 +5,6 @@ done to it leaves a line in the log and no fact. Its secret is told in the answe
 answer is kept without it, and completed from the vault when the same request comes again.
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -111,7 +110,7 @@ async def add(call: Call) -> web.Response:
             _log(call, "webhook_added", made)
         return 201, shown(made) | {"secret": None}
 
-    return await _deliver(call, await asyncio.to_thread(write_beside, call, work))
+    return await _deliver(call, await call.beside(write_beside, call, work))
 
 
 async def pause(call: Call) -> web.Response:
@@ -153,7 +152,7 @@ async def rotate_secret(call: Call) -> web.Response:
         told = {"secret": None, "previous_until": instant_text(until)}
         return 200, shown(hook) | told
 
-    return await _deliver(call, await asyncio.to_thread(write_beside, call, work))
+    return await _deliver(call, await call.beside(write_beside, call, work))
 
 
 async def test(call: Call) -> web.Response:
@@ -177,7 +176,7 @@ async def test(call: Call) -> web.Response:
             "reason": outcome.reason,
             "milliseconds": outcome.milliseconds,
         }
-    answer = await asyncio.to_thread(write_beside, call, lambda db: (200, told))
+    answer = await call.beside(write_beside, call, lambda db: (200, told))
     return call.deliver(answer)
 
 
@@ -193,7 +192,7 @@ async def remove(call: Call) -> web.Response:
             _log(call, "webhook_removed", hook)
         call.ledger.vault.drop_webhook_secrets(hook.id)  # nothing is signed with it any more
 
-    await asyncio.to_thread(work)
+    await call.beside(work)
     return Reply(204, call.headers(None))
 
 
@@ -208,7 +207,7 @@ async def retry(call: Call) -> web.Response:
         (letter,) = webhooks.dead_letters(db, hook.id, position - 1, 1)
         return 202, letter._asdict()
 
-    return call.deliver(await asyncio.to_thread(write_beside, call, work))
+    return call.deliver(await call.beside(write_beside, call, work))
 
 
 async def _change(
@@ -222,7 +221,7 @@ async def _change(
             _log(call, said, changed)
         return 200, shown(changed)
 
-    return await _deliver(call, await asyncio.to_thread(write_beside, call, work))
+    return await _deliver(call, await call.beside(write_beside, call, work))
 
 
 async def _deliver(call: Call, said: Answer) -> web.Response:

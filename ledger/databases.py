@@ -44,6 +44,11 @@ class NotReplicated(OperationalError):
     """
 
 
+def no_turn() -> OperationalError:
+    """What a writer is told whose own process has another writer under way for too long."""
+    return OperationalError("BEGIN", None, psycopg.errors.LockNotAvailable("another one writes"))
+
+
 def is_away(error: BaseException) -> TypeGuard[DBAPIError]:
     """Whether it is the database that is away, full or busy: its doing, no bug of ours."""
     return isinstance(error, DBAPIError) and (
@@ -216,16 +221,16 @@ def writing(
     """
     with engine.connect() as connection:
         connection.execution_options(writing=True)
-        with connection.begin():
-            replicated = _take_turn(connection)
+        with _replicated(connection, _take_turn):
             yield connection
-            if replicated:
-                connection.exec_driver_sql(_WAIT_EVEN_IF_NOTHING_WAS_WRITTEN)
-            warnings: list[str] = connection.info.get("warnings", [])
-            warnings.clear()
-        if warnings:
-            raise NotReplicated("COMMIT", None, psycopg.OperationalError(warnings[0]))
         committed(connection)
+
+
+@contextmanager
+def changing(engine: Engine) -> Iterator[Connection]:
+    """The same on PostgreSQL for rows that need no turn: any number at a time."""
+    with engine.connect() as connection, _replicated(connection, _look):
+        yield connection
 
 
 @contextmanager
@@ -258,27 +263,51 @@ def advisory_key(schema: str) -> int:
     return int.from_bytes(hashlib.sha256(b"timebank:" + schema.encode()).digest()[:8], signed=True)
 
 
-def _take_turn(connection: Connection) -> bool:
-    """Wait for the writers before us; whether this server waits for a standby at each commit.
+@contextmanager
+def _replicated(
+    connection: Connection, begun: Callable[[Connection], tuple[str, str]]
+) -> Iterator[None]:
+    """A transaction after whose commit the standby has all that it has read or written.
 
-    OperationalError where it is no primary any more, and the next connection is a new one.
+    `begun` tells whom this server waits for at each commit, and whether it only reads.
     """
+    with connection.begin():
+        standbys, read_only = begun(connection)
+        if read_only == "on":  # it is no primary any more, and the next connection is a new one
+            connection.engine.dispose()  # the others lead to the same server
+            connection.invalidate()
+            raise OperationalError("BEGIN", None, psycopg.OperationalError("the server only reads"))
+        yield
+        if standbys:
+            connection.exec_driver_sql(_WAIT_EVEN_IF_NOTHING_WAS_WRITTEN)
+        warnings: list[str] = connection.info.get("warnings", [])
+        warnings.clear()
+    if warnings:
+        raise NotReplicated("COMMIT", None, psycopg.OperationalError(warnings[0]))
+
+
+def _take_turn(connection: Connection) -> tuple[str, str]:
+    """Wait for the writers before us."""
     if connection.dialect.name == "sqlite":
-        return False  # BEGIN IMMEDIATE has waited
+        return "", "off"  # BEGIN IMMEDIATE has waited
     key = advisory_key(schema_name(connection.engine))
     *_, standbys, read_only = connection.exec_driver_sql(_TAKE_TURN, (key,)).one()
-    if read_only == "on":
-        connection.engine.dispose()  # the others lead to the same server
-        connection.invalidate()
-        raise OperationalError("BEGIN", None, psycopg.OperationalError("the server only reads"))
-    return bool(standbys)
+    return standbys, read_only
 
+
+def _look(connection: Connection) -> tuple[str, str]:
+    standbys, read_only = connection.exec_driver_sql(f"SELECT {_STANDBYS_AND_READ_ONLY}").one()
+    return standbys, read_only
+
+
+_STANDBYS_AND_READ_ONLY = (
+    "current_setting('synchronous_standby_names'), current_setting('transaction_read_only')"
+)
 
 _TAKE_TURN = (
     f"SELECT set_config('lock_timeout', '{WAIT_SECONDS}s', true),"
     f" set_config('idle_in_transaction_session_timeout', '{ABANDONED_SECONDS}s', true),"
-    " pg_advisory_xact_lock(%s), current_setting('synchronous_standby_names'),"
-    " current_setting('transaction_read_only')"
+    f" pg_advisory_xact_lock(%s), {_STANDBYS_AND_READ_ONLY}"
 )
 
 _WAIT_EVEN_IF_NOTHING_WAS_WRITTEN = (

@@ -41,12 +41,17 @@ PRUNE_SECONDS = 600
 FACT_BYTES_MAX = 65_000  # what is left of an entry's 65 535 bytes beside its stream and type
 FOLDED_ANEW = ("record", "services")  # states that no cache holds
 ATTEMPTS = 3  # of a batch whose connection broke; nothing of it was written
+ANSWER_SECONDS = 30.0  # then whoever asked is told Busy
+END_SECONDS = 10.0  # for what is under way when the desk closes
 
 Mode = Literal["one", "each", "all"]
 
 
 class Busy(Exception):
-    """The desk takes nothing now: its queue is full, it is closing, or the database is away."""
+    """The desk takes nothing now, or nobody knows yet what became of what it took.
+
+    Its queue is full, it is closing, the database is away, or does not answer in time.
+    """
 
 
 class Once(NamedTuple):
@@ -119,6 +124,13 @@ class _Waiting:
     future: "Future[Answer] | asyncio.Future[Answer]"
     loop: asyncio.AbstractEventLoop | None
     since: float  # by the monotonic clock
+    given_up: bool = False  # it is not begun any more
+
+    def give_up(self) -> None:
+        """Tell the asker Busy; in the asker's loop."""
+        self.given_up = True
+        if not self.future.done():
+            self.future.set_exception(Busy())
 
 
 @dataclass(slots=True)
@@ -485,8 +497,15 @@ class Desk:
         self._door = threading.Lock()  # so that nobody comes in behind the last
         self.finished: Callable[[int, float, float], None] = lambda jobs, seconds, waited: None
         """Told after each batch: its jobs, seconds to its commit, seconds that its first waited."""
-        self._thread = threading.Thread(target=self._run, name="committer")
+        self._begun: float | None = None  # when the batch under way was, by the monotonic clock
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
+
+    @property
+    def under_way_seconds(self) -> float:
+        """For how long the batch under way has been; 0 where there is none."""
+        begun = self._begun
+        return 0.0 if begun is None else monotonic() - begun
 
     @property
     def depth(self) -> int:
@@ -497,25 +516,45 @@ class Desk:
         """The job's answer, once it is durable; Refused, or Busy where the queue is full.
 
         Who goes away while waiting cancels nothing: the job is decided and written all the same.
+        Busy too where no answer comes in ANSWER_SECONDS. Then nobody knows: what was begun may come
+        to stand, what was not is never begun. Whoever asks again under the same key waits behind
+        what was begun, and gets what became of it.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        self._put(_Waiting(job, future, loop, monotonic()))
-        return await future
+        waiting = _Waiting(job, future, loop, monotonic())
+        self._put(waiting)
+        late = loop.call_later(ANSWER_SECONDS, waiting.give_up)
+        try:
+            return await future
+        finally:
+            late.cancel()
 
     def ask_now(self, job: Job) -> Answer:
         """The same for a caller without an event loop."""
         future: Future[Answer] = Future()
-        self._put(_Waiting(job, future, None, monotonic()))
-        return future.result()
+        waiting = _Waiting(job, future, None, monotonic())
+        self._put(waiting)
+        try:
+            return future.result(ANSWER_SECONDS)
+        except TimeoutError:
+            waiting.given_up = True
+            if future.done():  # at the last instant; or the timeout is the job's own
+                return future.result()
+            raise Busy from None
 
     def close(self) -> None:
-        """Take nothing more, finish what waits, end the thread."""
+        """Take nothing more, finish what waits, end the thread.
+
+        Where the database keeps the thread it is left behind: nobody was told of what it writes.
+        """
         with self._door:
             if not self._closing:
                 self._closing = True
                 self._waiting.put(None)
-        self._thread.join()
+        self._thread.join(END_SECONDS)
+        if self._thread.is_alive():
+            log.warning("what is under way is left, and was acknowledged to nobody")
 
     def _put(self, waiting: _Waiting) -> None:
         with self._door:
@@ -538,12 +577,13 @@ class Desk:
                     ended = True
                 else:
                     batch.append(further)
+            batch = [waiting for waiting in batch if not waiting.given_up]
             if batch:
                 self._finish(batch)
 
     def _finish(self, batch: list[_Waiting]) -> None:
         answers: Sequence[Answer | BaseException]
-        started = monotonic()
+        started = self._begun = monotonic()
         try:
             answers = self._committer.commit([waiting.job for waiting in batch])
         except Busy as away:  # the database is, as was told at each attempt
@@ -551,6 +591,7 @@ class Desk:
         except BaseException as error:  # the thread must live to answer the next batch
             log.exception("batch failed")
             answers = [error] * len(batch)
+        self._begun = None
         self.finished(len(batch), monotonic() - started, started - batch[0].since)
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Answer | BaseException]]] = {}
         for waiting, answer in zip(batch, answers, strict=True):

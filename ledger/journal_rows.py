@@ -47,13 +47,18 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction as the only writer among all processes; it commits at the end."""
-        with (
-            self._one_writer,
-            databases.writing(self.engine, self._tell_followers) as connection,
-        ):
-            connection.info["poked"] = False
-            yield connection
+        """A transaction as the only writer among all processes; it commits at the end.
+
+        OperationalError where the writers before do not end in WAIT_SECONDS.
+        """
+        if not self._one_writer.acquire(timeout=databases.WAIT_SECONDS):
+            raise databases.no_turn()
+        try:
+            with databases.writing(self.engine, self._tell_followers) as connection:
+                connection.info["poked"] = False
+                yield connection
+        finally:
+            self._one_writer.release()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

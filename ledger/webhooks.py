@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from ledger import databases
 from ledger.store import Store, webhook_attempts, webhook_dead_letters, webhooks
 from ledger.units import Refused, epoch_micros, instant, recorded_text
 
@@ -82,12 +83,13 @@ def changing(journal: Store) -> Iterator[Connection]:
     """A transaction on these rows alone.
 
     On PostgreSQL it does not stand in the line of those who write entries; on SQLite all do.
+    NotReplicated as `Store.writing` raises it.
     """
     if journal.is_sqlite:
         with journal.writing() as db:
             yield db
     else:
-        with journal.engine.begin() as db:
+        with databases.changing(journal.engine) as db:
             yield db
 
 

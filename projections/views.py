@@ -148,7 +148,7 @@ class Views:
             with databases.reading(self.engine) as connection:
                 mark = stored_mark(connection)
             if self._usable(mark):
-                self._settle(mark)
+                self._follow_to(mark)
             else:
                 self._build(None, progress, anyway=False)
 
@@ -352,9 +352,16 @@ class Views:
 
     def _look(self) -> None:
         """Know how far the views were read by whoever it was."""
-        with databases.reading(self.engine) as connection:
-            mark = stored_mark(connection)
-        self._settle(mark or NOWHERE)
+        with self._advancing:
+            with databases.reading(self.engine) as connection:
+                mark = stored_mark(connection)
+            self._follow_to(mark or NOWHERE)
+
+    def _follow_to(self, mark: Mark) -> None:
+        """Know a mark that somebody else may have set: what is remembered holds at ours alone."""
+        if mark != self._mark:
+            self._memory.forget()
+        self._settle(mark)
 
     def _wakeup_of_views(self) -> store.Wakeup:
         return store.Wakeup(self.engine, databases.schema_name(self.engine), set())

@@ -14,6 +14,7 @@ import click
 from scripts.door import is_sqlite, opened, place, settings, sqlite_file
 from scripts.printing import Exit, Stopped, note, print_json, print_lines, verb
 from scripts.sayings import explained, said
+from scripts.work import leaving_in_time
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -74,7 +75,7 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
     from scripts.work import working
 
     configure(given)
-    with only_server(given), opened(given) as ledger:
+    with leaving_in_time() as leaving, only_server(given), opened(given) as ledger:
         views = Views(ledger.store, ledger.views_engine)
         metrics = Metrics()
         with working(ledger, views, given, metrics):
@@ -90,7 +91,7 @@ def serve_ledger(given: "Settings", announce: Callable[[str], None]) -> None:
                 signer.start()
             spare_the_collector()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(app, given.host, given.port, announced))
+                runner.run(_serve(app, given.host, given.port, announced, leaving.start))
             signer.close()
 
 
@@ -121,8 +122,13 @@ def only_server(given: "Settings") -> Iterator[None]:
 
 
 async def _serve(
-    app: "web.Application", host: str, port: int, announce: Callable[[str], None]
+    app: "web.Application",
+    host: str,
+    port: int,
+    announce: Callable[[str], None],
+    leave: Callable[[], None],
 ) -> None:
+    """Serve until told to stop; `leave` is told then, before what is under way is finished."""
     from aiohttp import web
 
     told = asyncio.Event()
@@ -146,6 +152,7 @@ async def _serve(
         here = runner.addresses[0]
         announce(f"unix:{here}" if isinstance(here, str) else _address(here[0], here[1]))
         await told.wait()
+        leave()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(name)  # told twice, we leave at once
         note(said("stopping"))

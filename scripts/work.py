@@ -1,5 +1,6 @@
 """`timebank work`: what is done beside answering requests, in a process of its own."""
 
+import logging
 import os
 import signal
 import threading
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from projections.views import Views
 
 LOOK_SECONDS = 1.0
+LEAVE_SECONDS = 14.0
+"""After being told to stop; then the process ends, whatever it still waits for."""
+
+log = logging.getLogger("timebank.work")
 
 
 @verb(
@@ -39,7 +44,7 @@ def work(what: tuple[str, ...], as_json: bool) -> None:
         raise Stopped("no_work", Exit.USAGE)
     configure(given)
     told = threading.Event()
-    with opened(given) as ledger:
+    with leaving_in_time() as leaving, opened(given) as ledger:
         views = Views(ledger.store, ledger.views_engine)
         signer = Signer(views, given, ledger.secrets, ledger.committer.clock)
         metrics = Metrics()
@@ -61,8 +66,29 @@ def work(what: tuple[str, ...], as_json: bool) -> None:
                 ended = [thread.name for thread in threads if not thread.is_alive()]
                 if ended:  # whoever watches over us starts us anew
                     raise Stopped("work_ended", Exit.UNAVAILABLE, parts=", ".join(ended))
+            leaving.start()
             note(said("stopping"))
             signer.close()
+
+
+@contextmanager
+def leaving_in_time() -> Iterator[threading.Timer]:
+    """Once the timer is started, the process ends in LEAVE_SECONDS though the block does not.
+
+    A commit waits for its standby for as long as that is away. What is left under way was
+    acknowledged to nobody, and the journal is none the worse: it is as after a kill.
+    """
+
+    def leave() -> None:
+        log.warning("left with something under way, which was acknowledged to nobody")
+        os._exit(Exit.OK)
+
+    timer = threading.Timer(LEAVE_SECONDS, leave)
+    timer.daemon = True
+    try:
+        yield timer
+    finally:
+        timer.cancel()
 
 
 @contextmanager

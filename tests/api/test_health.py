@@ -1,6 +1,7 @@
 """Alive, ready, counted."""
 
 import re
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 
 from api import health
 from api.metrics import Spread
+from ledger import desk
 from tests.api.house import House
 
 MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
@@ -32,6 +34,35 @@ async def test_it_is_not_ready_while_the_views_are_far_behind(
     monkeypatch.setattr(health, "READY_BEHIND_MAX", -1)
     said = await house.stranger.get("/readyz")
     assert (said.status, said.code) == (503, "view_behind")
+
+
+async def test_it_is_not_ready_while_what_is_written_does_not_come_through(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go, commit = threading.Event(), threading.Event(), house.ledger.committer.commit
+
+    def held_back(jobs: Any) -> Any:
+        begun.set()
+        assert go.wait(60)
+        return commit(jobs)
+
+    monkeypatch.setattr(house.ledger.committer, "commit", held_back)
+    monkeypatch.setattr(desk, "ANSWER_SECONDS", 0.01)
+    try:
+        while not begun.is_set():  # what came too late to be begun is not begun
+            said = await house.admin.post("/v1/units", UNIT, once="k")
+            assert (said.status, said.code, said.headers["Retry-After"]) == (503, "busy", "1")
+        monkeypatch.setattr(health, "STUCK_SECONDS", 60.0)
+        assert (await house.stranger.get("/readyz")).status == 200
+        monkeypatch.setattr(health, "STUCK_SECONDS", 0.0)
+        assert (await house.stranger.get("/readyz")).code == "busy"
+        assert (await house.stranger.get("/healthz")).status == 200
+    finally:
+        monkeypatch.undo()
+        go.set()
+    again = await house.admin.post("/v1/units", UNIT, once="k")
+    assert (again.status, "Idempotent-Replayed" in again.headers) == (201, True)
+    assert (await house.stranger.get("/readyz")).status == 200
 
 
 async def test_what_is_counted_names_routes_and_nobody(house: House) -> None:

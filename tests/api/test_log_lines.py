@@ -2,10 +2,15 @@
 
 import asyncio
 import io
+import logging
+import sys
+from collections.abc import Iterator
 
 import orjson
+import pytest
+import structlog
 
-from api.log_lines import RequestLog
+from api.log_lines import RequestLog, configure
 from ledger.settings import Settings
 
 
@@ -56,3 +61,43 @@ async def test_a_quiet_server_logs_no_requests() -> None:
     lines.add("req-1", "GET", "/healthz", 200, 0.001, "")
     lines.flush()
     assert stream.getvalue() == b""
+
+
+class Pieces(io.StringIO):
+    """What is written, as it comes: between two pieces another thread may write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, piece: str) -> int:
+        self.pieces.append(piece)
+        return len(piece)
+
+
+@pytest.fixture
+def loggers() -> Iterator[None]:
+    """Whatever is configured, afterwards they are as before."""
+    root, aiohttp = logging.getLogger(), logging.getLogger("aiohttp.server")
+    before = root.handlers[:], root.level, aiohttp.level, structlog.get_config()
+    root.handlers.clear()  # they are the test run's: to be kept, and not closed
+    yield
+    root.handlers[:], level, aiohttp_level, configuration = before
+    root.setLevel(level)
+    aiohttp.setLevel(aiohttp_level)
+    structlog.configure(**configuration)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.usefixtures("loggers")
+def test_a_line_is_written_in_one_piece_whoever_writes_it(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads' lines ran into each other where the end of a line was written by itself."""
+    stream = Pieces()
+    monkeypatch.setattr(sys, "stderr", stream)
+    configure(Settings(log_format=form, log_level="info"))
+    structlog.stdlib.get_logger("timebank.http").warning("database_away", route="/v1/units")
+    logging.getLogger("timebank.desk").warning("batch not written")
+    assert len(stream.pieces) == 2
+    assert all(piece.endswith("\n") and piece.count("\n") == 1 for piece in stream.pieces)

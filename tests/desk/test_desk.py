@@ -1,14 +1,16 @@
 """The desk: decided together, durable before the answer, exact with several desks."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from ledger import commands, journal, rules
+from ledger import commands, databases, desk, journal, rules
 from ledger.desk import Answer, Busy, Desk
 from ledger.store import Store
 from ledger.units import Refused, new_id
@@ -363,6 +365,119 @@ def test_a_full_queue_says_so_at_once(bureau, store):
     with pytest.raises(Busy):
         full.ask_now(job(visit()))
     full.close()
+
+
+@pytest.fixture
+def held(bureau, monkeypatch):
+    """The batch under way stands still until `go` is set; `begun` tells that there is one."""
+    begun, go, commit = threading.Event(), threading.Event(), bureau.committer.commit
+
+    def held_back(jobs):
+        begun.set()
+        assert go.wait(60)
+        return commit(jobs)
+
+    monkeypatch.setattr(bureau.committer, "commit", held_back)
+    yield SimpleNamespace(begun=begun, go=go)
+    go.set()
+
+
+VISITS = {
+    "k-1": visit("09:00", "10:00"),
+    "k-2": visit("11:00", "12:00"),
+    "k-3": visit("13:00", "14:00"),
+}
+
+
+def asked_again(bureau):
+    """Each visit once more, under its key: was it there already?"""
+    return [bureau.answer(each, once=once(key)).replayed for key, each in VISITS.items()]
+
+
+def test_what_is_begun_is_busy_in_time_and_found_under_its_key(bureau, held, monkeypatch):
+    before = len(bureau.entries())
+    assert bureau.desk.under_way_seconds == 0
+    monkeypatch.setattr(desk, "ANSWER_SECONDS", 0.01)
+    while not held.begun.is_set():  # who comes too late to be begun comes again
+        with pytest.raises(Busy):
+            bureau.answer(VISITS["k-1"], once=once("k-1"))
+    assert bureau.desk.under_way_seconds > 0
+    with pytest.raises(Busy):  # and is not told that there is nothing under its key
+        bureau.answer(VISITS["k-1"], once=once("k-1"))
+    monkeypatch.setattr(desk, "ANSWER_SECONDS", 60.0)
+    held.go.set()
+    assert asked_again(bureau) == [True, False, False]
+    assert len(bureau.entries()) == before + 3
+    assert bureau.desk.under_way_seconds == 0
+
+
+def test_what_was_not_begun_in_time_is_not_begun_any_more(bureau, held, monkeypatch):
+    before = len(bureau.entries())
+    with ThreadPoolExecutor() as pool:
+        under_way = pool.submit(bureau.answer, VISITS["k-1"], once=once("k-1"))
+        assert held.begun.wait(60)
+        monkeypatch.setattr(desk, "ANSWER_SECONDS", 0.0)
+        with pytest.raises(Busy):
+            bureau.answer(VISITS["k-2"], once=once("k-2"))
+        with pytest.raises(Busy):
+            asyncio.run(bureau.desk.ask(job(VISITS["k-3"], once=once("k-3"))))
+        monkeypatch.setattr(desk, "ANSWER_SECONDS", 60.0)
+        held.go.set()
+        assert not under_way.result().replayed
+    assert asked_again(bureau) == [True, False, False]
+    assert len(bureau.entries()) == before + 3
+
+
+async def test_who_waits_in_a_loop_is_told_busy_once_the_time_is_over(bureau, held, monkeypatch):
+    loop = asyncio.get_running_loop()
+    asked = asyncio.create_task(bureau.desk.ask(job(VISITS["k-1"], once=once("k-1"))))
+    assert await asyncio.to_thread(held.begun.wait, 60)
+    assert not asked.done()
+    monkeypatch.setattr(loop, "time", lambda now=loop.time: now() + desk.ANSWER_SECONDS)
+    with pytest.raises(Busy):
+        await asked
+    monkeypatch.undo()
+    held.go.set()
+    assert asked_again(bureau) == [True, False, False]
+
+
+def test_an_answer_that_comes_at_the_last_instant_is_given(bureau, monkeypatch):
+    """The future's wait ends, and only then comes what it waited for."""
+    wait = Future.result
+
+    def late(future, timeout=None):
+        said = wait(future, None)
+        if timeout is not None:
+            raise TimeoutError
+        return said
+
+    monkeypatch.setattr(desk.Future, "result", late)
+    assert bureau.answer(visit()).status == 201
+
+
+def test_a_desk_that_the_database_keeps_is_closed_all_the_same(bureau, held, monkeypatch, caplog):
+    monkeypatch.setattr(desk, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(desk, "END_SECONDS", 0.01)
+    while not held.begun.is_set():
+        with pytest.raises(Busy):
+            bureau.ask(visit())
+    bureau.close()
+    assert "acknowledged to nobody" in caplog.text
+    assert bureau.desk._thread.is_alive()
+    assert bureau.desk._thread.daemon  # it keeps no process from ending
+    held.go.set()
+    bureau.desk._thread.join()
+
+
+def test_a_writer_waits_for_another_of_its_process_within_bounds(bureau, store, monkeypatch):
+    monkeypatch.setattr(databases, "WAIT_SECONDS", 0.01)
+    with store.writing():
+        with pytest.raises(OperationalError) as no, store.writing():
+            pass
+        assert databases.is_away(no.value)
+        with pytest.raises(Busy):
+            bureau.ask(visit())
+    assert bureau.ask(visit())["results"][0]["minutes"] == 120
 
 
 def test_a_closed_desk_has_finished_what_waited_and_takes_nothing_more(bureau):

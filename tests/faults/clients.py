@@ -6,15 +6,16 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
 import aiohttp
 import orjson
 
 from ledger import journal
-from ledger.events import HoursVerified
+from ledger.events import HoursVerified, MemberRegistered
 from ledger.opening import open_ledger
+from ledger.vault_rows import Known
 from ledger.verification import verify
 from projections.replay import replay
 from projections.views import Views
@@ -28,10 +29,10 @@ ANSWER_SECONDS = 10.0  # then a client takes it that no answer will come
 
 
 class Ask(NamedTuple):
-    """One record to be posted, however often it takes."""
+    """What is to be posted, however often it takes."""
 
     receipt: str
-    idempotency_key: str | None  # every third ask relies on its receipt alone
+    idempotency_key: str | None
     body: bytes
 
 
@@ -42,6 +43,9 @@ class Load:
     and receipt again, to the next server of the list. Every other answer is `wrong`.
     """
 
+    path = "/v1/service-records"
+    told = "position"  # what of an answer is remembered
+
     def __init__(
         self,
         house: House,
@@ -51,7 +55,7 @@ class Load:
     ) -> None:
         self.house = house
         self.servers = servers
-        self.acknowledged: dict[str, list[int]] = {}  # receipt -> the positions it was told
+        self.acknowledged: dict[str, list[Any]] = {}  # receipt -> the positions it was told
         self.wrong: list[str] = []
         self.broken = 0  # connections, and answers that did not come
         self.busy = 0  # answers 503
@@ -137,7 +141,7 @@ class Load:
         key = ask.idempotency_key
         try:
             async with session.post(
-                f"{server}/v1/service-records",
+                f"{server}{self.path}",
                 data=ask.body,
                 headers={} if key is None else {"Idempotency-Key": key},
             ) as answer:
@@ -150,8 +154,8 @@ class Load:
         with self._changed:
             self._changed.notify_all()
             if answer.status in (200, 201):
-                position = orjson.loads(said)["position"]
-                self.acknowledged.setdefault(ask.receipt, []).append(position)
+                told = orjson.loads(said)[self.told]
+                self.acknowledged.setdefault(ask.receipt, []).append(told)
                 return True
             if answer.status == 503 and "Retry-After" in answer.headers:
                 self.busy += 1
@@ -161,9 +165,13 @@ class Load:
 
     def _next(self) -> Ask:
         number = next(self._numbers)
+        key = None if number % 3 == 2 else uuid4().hex  # every third relies on its receipt alone
+        return Ask(f"r-{number}", key, orjson.dumps(self._body(number)))
+
+    def _body(self, number: int) -> dict[str, Any]:
         members = self.house.members
         start = BASE + 60 * (number // len(members))
-        body = {
+        return {
             "receipt": f"r-{number}",
             "member_id": members[number % len(members)],
             "activity": "陪伴就医",
@@ -173,8 +181,24 @@ class Load:
             "started_at": datetime.fromtimestamp(start, UTC).isoformat(),
             "ended_at": datetime.fromtimestamp(start + 60, UTC).isoformat(),
         }
-        key = None if number % 3 == 2 else uuid4().hex
-        return Ask(f"r-{number}", key, orjson.dumps(body))
+
+
+class Members(Load):
+    """Clients that each register one person after the other, in the same way.
+
+    Two of three have an `external_ref`, and two of three an idempotency key.
+    """
+
+    path = "/v1/members"
+    told = "id"
+
+    def _body(self, number: int) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "roles": ["volunteer"],
+            "unit": "bench",
+            "person": {"name": f"r-{number}", "phone": "13800005678"},
+        }
+        return body if number % 3 == 1 else {"external_ref": f"r-{number}", **body}
 
 
 class Counted(NamedTuple):
@@ -215,3 +239,35 @@ def check(house: House, load: Load, *, unasked: int = 0) -> Counted:
     assert (counted.lost, counted.doubled) == ([], [])
     assert counted.present == counted.acknowledged + unasked
     return counted
+
+
+def check_members(load: Members) -> None:
+    """Each whom a client was told of is one member, and one person in the vault; nobody else is.
+
+    Of a registration that broke off and is known by its idempotency key alone, a row may be left
+    that belongs to nobody and is pending: `timebank doctor` tells of it.
+    """
+    house = load.house
+    with open_ledger(house.settings) as ledger:
+        assert verify(ledger.store).wrong is None
+        with ledger.store.reading() as connection:
+            entries = [entry for page in journal.all_entries(connection) for entry in page]
+        registered = [e.event.member_id for e in entries if isinstance(e.event, MemberRegistered)]
+        made = registered[len(house.members) :]
+        held: dict[str, list[tuple[str, Known]]] = {"active": [], "pending": []}
+        for known in ledger.vault.everyone(limit=10**6):
+            opened = ledger.vault.read_in_full(known.member_id)
+            assert opened is not None
+            name = opened.person.name
+            assert name is not None
+            held[known.status].append((name, known))
+            if known.status == "active" and opened.external_refs:
+                assert opened.external_refs == {"bench": [name]}
+                found = ledger.vault.find_refs("bench", [name])
+                assert found == {name: known.member_id}
+    assert len(made) == len(set(made)) == len(load.acknowledged)
+    assert sorted(made) == sorted(known.member_id for _, known in held["active"])
+    assert {one: {*ids} for one, ids in load.acknowledged.items()} == {
+        name: {known.member_id} for name, known in held["active"]
+    }
+    assert all(int(name.removeprefix("r-")) % 3 == 1 for name, _ in held["pending"])

@@ -79,23 +79,54 @@ class Server:
         self.stop(mode)
         self.start()
 
+    def come_back(self) -> None:
+        """Wait until it has recovered by itself, or start it where it has given up."""
+        wait_until(lambda: self.runs or not self.is_alive)
+        if not self.runs:
+            self.start()
+
     def promote(self) -> None:
         """Let the standby become the primary."""
         self._control("promote")
 
     def kill(self) -> None:
         """Every process of it at once, as when the machine is gone."""
-        postmaster = self.pid
-        os.kill(postmaster, signal.SIGSTOP)  # it starts nothing more
-        for pid in [*_children(postmaster), postmaster]:
+        os.kill(self.pid, signal.SIGSTOP)  # it starts nothing more
+        for pid in self.pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not Path(f"/proc/{postmaster}").exists() or _is_zombie(postmaster))
+        wait_until(lambda: not self.is_alive)
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """While the block lasts it says nothing and does nothing, and keeps its connections."""
+        pids = self.pids
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     @property
     def pid(self) -> int:
         """The server's first process."""
         return int((self.folder / "postmaster.pid").read_text().split()[0])
+
+    @property
+    def is_alive(self) -> bool:
+        """Has its first process not ended?"""
+        try:
+            return _stat(Path(f"/proc/{self.pid}"))[:1] not in ([], ["Z"])
+        except FileNotFoundError:
+            return False
+
+    @property
+    def pids(self) -> list[int]:
+        """All its processes."""
+        return [self.pid, *_children(self.pid)]
 
     @property
     def runs(self) -> bool:
@@ -238,10 +269,6 @@ def _children(pid: int) -> list[int]:
         for entry in Path("/proc").iterdir()
         if entry.name.isdigit() and _stat(entry)[1:2] == [str(pid)]
     ]
-
-
-def _is_zombie(pid: int) -> bool:
-    return _stat(Path(f"/proc/{pid}"))[:1] == ["Z"]
 
 
 def _stat(process: Path) -> list[str]:

@@ -5,9 +5,9 @@ from contextlib import ExitStack, suppress
 import psycopg
 import pytest
 
-from tests.faults.clients import Load, check
+from tests.faults.clients import Load, Members, check, check_members
 from tests.faults.clusters import pair, several, wait_until
-from tests.faults.serving import house_of, serving
+from tests.faults.serving import house_of, serve_in_a_hurry, serving
 
 pytestmark = pytest.mark.postgresql
 
@@ -40,6 +40,31 @@ def test_a_standby_that_takes_over_has_all_that_was_acknowledged(tmp_path):
                 wait_until(lambda server=server: server.status("/readyz") == 200)
         counted = check(house, load)
         assert counted.acknowledged >= 400
+
+
+def test_who_waits_for_a_standby_that_hangs_is_told_busy_in_time_and_counted_once(tmp_path):
+    with pair() as (primary, standby):
+        house = house_of(tmp_path, primary.url)
+        with serving(house, program=serve_in_a_hurry) as (server,), ExitStack() as clients:
+            loads = [
+                clients.enter_context(kind(house, [server.url], clients=4))
+                for kind in (Load, Members)
+            ]
+            for load in loads:
+                load.go_on(10)
+            with standby.hanging():
+                for load in loads:
+                    load.meet(4)
+                    assert load.busy >= 4  # an answer each, in time
+                    assert load.broken == 0
+                assert (server.status("/healthz"), server.status("/readyz")) == (200, 503)
+                server.stop()
+                assert b"acknowledged to nobody" in server.log.read_bytes()
+            server.start()
+            for load in loads:
+                load.go_on(10)
+        check(house, loads[0])
+        check_members(loads[1])
 
 
 def test_a_database_without_room_for_a_connection_is_come_back_to(database, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from api.guard import _kept_answer
-from ledger import migrations
+from ledger import migrations, webhooks
 from ledger.desk import Busy
 from ledger.keys_file import Secrets
 from ledger.notes import Note
@@ -128,3 +128,37 @@ def test_a_checkpoint_is_not_shown_nor_is_one_that_stands_already(
     assert signer.sign() == shown.result()
     assert last_in_file(file) == Note.parse(shown.result().note).checkpoint
     engine.dispose()
+
+
+def test_a_webhook_is_not_changed_nor_found_changed(store: Store, postgresql_url: str) -> None:
+    def change() -> bool:
+        with webhooks.changing(store) as db:
+            hook = webhooks.set_status(db, "w-1", "paused")
+        return hook is not None
+
+    def look() -> str:
+        with webhooks.changing(store) as db:
+            hook = webhooks.find(db, "w-1")
+        assert hook is not None
+        return hook.status
+
+    with store.writing() as db:
+        webhooks.create(
+            db,
+            id="w-1",
+            organisation=None,
+            url="https://example.org",
+            types=None,
+            position=0,
+            at=NOW,
+            created_by="k",
+        )
+    with ThreadPoolExecutor() as pool:
+        with standby_away(postgresql_url) as admin:
+            for ask in (change, change, look):
+                asked = cut_short(admin, pool, ask)
+                with pytest.raises(NotReplicated):
+                    asked.result()
+            looked = pool.submit(look)
+            assert waiting_for_the_standby(admin, looked)
+        assert looked.result() == "paused"

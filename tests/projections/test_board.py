@@ -39,6 +39,7 @@ from projections.solvency import solvency
 from projections.views import Views
 from tests.projections.history import number, write
 from tests.recount import differences
+from tests.rounds import rounds
 from tests.rules.asked import reverse
 from tests.rules.test_careers import approve, certified, did, put_to_use, revoke
 from tests.rules.test_orders import accept, check_in, check_out, decide, dispatch, place, rate
@@ -143,7 +144,7 @@ def _step(kind: type, order: str) -> Any:
     return kind(**STAMP, order_id=order, organisation="org-b", reason="忙")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(rounds(3)))
 @pytest.mark.parametrize("page", [1, 500])
 def test_the_board_of_each_day_is_what_its_events_come_to(
     store: Store, views: Views, monkeypatch: pytest.MonkeyPatch, seed: int, page: int

@@ -267,6 +267,51 @@ def test_a_loop_goes_on_where_another_has_been(
     assert replay(store, views).difference is None
 
 
+async def test_who_follows_and_reads_on_remembers_nothing_of_where_it_was(
+    store: Store, views: Views, views_engine: Engine
+) -> None:
+    """So do the jobs of `timebank work jobs` beside a `timebank work views`."""
+    other = Views(store, views_engine)
+    write(store, [*FIELD, verified(0)])
+    other.catch_up()
+    other.follow()
+    try:
+        for n in range(1, 4):
+            write(store, [verified(n)])
+            last = views.catch_up()
+            assert await other.wait_for(last, 30)
+            write(store, [verified(10 + n)])
+            assert other.catch_up() == last + 1
+    finally:
+        other.close()
+    assert available(views) == 7 * 90
+    assert replay(store, views).difference is None
+
+
+def test_what_another_reads_between_the_page_and_its_turn_is_not_taken_in_twice(
+    store: Store, views: Views, views_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Views(store, views_engine)
+    write(store, FIELD)
+    other.catch_up()
+    write(store, [verified(1)])
+    read = Views._read
+
+    def overtaken(self: Views, *asked: Any) -> Any:
+        rows = read(self, *asked)
+        monkeypatch.undo()
+        views.catch_up()
+        looking = threading.Thread(target=other._look)  # which a thread of its own does
+        looking.start()
+        looking.join(0.2)
+        return rows
+
+    monkeypatch.setattr(Views, "_read", overtaken)
+    assert other.catch_up() == len(FIELD) + 1
+    assert available(views) == 90
+    assert replay(store, views).difference is None
+
+
 async def test_a_loop_whose_database_goes_away_comes_back(
     store: Store, views: Views, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,7 @@ GROUPS = {
     ("A verifier",): "--phases fuzzing --max-examples 1",
     ("admin",): "--phases examples,fuzzing,stateful --max-examples 2",
 }
-"""Who ask in turn, and how much in CI; who changes most comes last."""
+"""Who ask in turn, and how much in CI (coverage takes minutes); who changes most comes last."""
 
 IDS = """
 [dictionaries.ids]

@@ -8,6 +8,7 @@ import pytest
 from tests.faults.clients import Load, Members, check, check_members
 from tests.faults.clusters import pair, several, wait_until
 from tests.faults.serving import house_of, serve_in_a_hurry, serving
+from tests.rounds import rounds
 
 pytestmark = pytest.mark.postgresql
 
@@ -17,7 +18,7 @@ def test_a_database_that_is_restarted_is_come_back_to(database, tmp_path, mode):
     house = house_of(tmp_path, database.url)
     with serving(house) as (server,), Load(house, [server.url]) as load:
         load.go_on(50)
-        for _ in range(2):
+        for _ in range(rounds(1)):
             database.stop(mode)
             load.meet(5)
             assert (server.status("/healthz"), server.status("/readyz")) == (200, 503)

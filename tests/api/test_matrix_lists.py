@@ -239,7 +239,9 @@ def _paths() -> Iterator[tuple[str, set[str]]]:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize(("path", "methods"), sorted(_paths()), ids=[path for path, _ in sorted(_paths())])
+@pytest.mark.parametrize(
+    ("path", "methods"), sorted(_paths()), ids=[path for path, _ in sorted(_paths())]
+)
 async def test_options_tell_the_methods_of_a_path_and_whether_nothing_else(
     town: Town, path: str, methods: set[str]
 ) -> None:

@@ -5,9 +5,10 @@ import pytest
 from tests.faults.clients import Load, check
 from tests.faults.proxy import HTTP, POSTGRESQL, proxy
 from tests.faults.serving import house_of, serving
+from tests.rounds import rounds
 
 MOMENTS = ("before", "at", "after")
-ROUNDS = 6
+ROUNDS = rounds(3)
 
 
 @pytest.mark.postgresql

@@ -34,7 +34,7 @@ def test_told_to_stop_amid_writers_a_server_ends_in_time_and_loses_nothing(datab
     house = house_of(tmp_path, database_url)
     server = Server(house)
     with Load(house, [server.url], clients=32) as load:
-        for _ in range(5):
+        for _ in range(rounds(3)):
             server.start()
             load.go_on(100)
             server.stop()

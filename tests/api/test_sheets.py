@@ -313,7 +313,21 @@ def test_a_sheet_has_two_hundred_and_fifty_six_columns_and_no_more() -> None:
 
 
 def test_no_text_of_a_written_sheet_can_be_taken_for_a_formula() -> None:
-    texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "a=b", ""]
+    texts = [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\tx",
+        "\rx",
+        "\nx",
+        "＝1",
+        "＋1",
+        "－1",
+        "＠A",
+        "a=b",
+        "",
+    ]
     written = csv_text([["ref", "credits"], *([text, -60] for text in texts)])
     rows = list(csv.reader(io.StringIO(written, newline="")))
     assert [row[0] for row in rows[1:]] == [
@@ -323,6 +337,11 @@ def test_no_text_of_a_written_sheet_can_be_taken_for_a_formula() -> None:
         "'@SUM(A1)",
         "'\tx",
         "'\rx",
+        "'\nx",
+        "'＝1",
+        "'＋1",
+        "'－1",
+        "'＠A",
         "a=b",
         "",
     ]

@@ -5,7 +5,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -84,5 +83,4 @@ def _type(
     os.environ.update(variables)
     from scripts.cli import main
 
-    sys.argv[1:] = words
     main(words, prog_name="timebank")

@@ -1,6 +1,5 @@
 """`timebank serve` in processes of their own, which may be killed, stopped and started anew."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -15,13 +14,10 @@ from time import monotonic, sleep
 import orjson
 
 from scripts.bench_houses import House, free_port, make_house
+from tests.forks import FORKS
 
 STARTS_SECONDS = 90.0
 STOPS_SECONDS = 15.0
-
-# A hundred starts of Python would be minutes: the program is loaded once, and each server forked.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["scripts.cli", "scripts.serve", "api.app", "projections.views"])
 
 
 def serve() -> None:
@@ -65,7 +61,7 @@ class Server:
 
     def start(self) -> None:
         """Start the process, and wait until it is ready."""
-        self.process = _FORKS.Process(
+        self.process = FORKS.Process(
             target=_run, args=(self._program, self._variables, str(self.log))
         )
         self.process.start()
